@@ -1,0 +1,166 @@
+#define _GNU_SOURCE
+#include "ck_process.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+// System calls without errno: the child below shares the caller's memory, thread-local errno included.
+static long raw(long number, long a, long b, long c, long d, long e) {
+    long result;
+    register long r10 __asm__("r10") = d;
+    register long r8 __asm__("r8") = e;
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8)
+                     : "rcx", "r11", "memory");
+    return result;
+}
+
+// The child has copies of all descriptors until it executes; a pipe of somebody else's that it kept open meanwhile would
+// not end, and a mount that it had files open on could not become read-only.
+static void close_all_but(int a, int b, int c) {
+    int kept[] = {a, b, c};
+    unsigned next = 0;
+    for (int round = 0; round < 3; round++) {
+        int lowest = -1;
+        for (int i = 0; i < 3; i++)
+            if (kept[i] >= (int)next && (lowest < 0 || kept[i] < lowest)) lowest = kept[i];
+        if (lowest > (int)next) raw(SYS_close_range, next, lowest - 1, 0, 0, 0);
+        next = (unsigned)lowest + 1;
+    }
+    raw(SYS_close_range, next, ~0u, 0, 0, 0);
+}
+
+struct init_start {
+    int executable, go, passed;
+    const char *name;
+};
+
+// Runs in the child, on its own stack.
+__attribute__((noreturn)) static void start_init(const struct init_start *start) {
+    close_all_but(start->executable, start->go, start->passed);
+    char byte;
+    long got;
+    do {
+        got = raw(SYS_read, start->go, (long)&byte, 1, 0, 0);
+    } while (got == -EINTR);
+    if (got == 1 && raw(SYS_dup2, start->passed, 3, 0, 0, 0) == 3) {
+        const char *argv[] = {start->name, NULL};
+        const char *envp[] = {NULL};
+        raw(SYS_execveat, start->executable, (long)"", (long)argv, (long)envp, AT_EMPTY_PATH);
+    }
+    for (;;) raw(SYS_exit_group, 127, 0, 0, 0, 0);
+}
+
+pid_t ck_clone_init(int executable, int go, int passed, const char *name, void *stack, size_t stack_size, int *pidfd) {
+    // What the child reads lies at the stack's far end, so that it lives exactly as long as the stack.
+    struct init_start *start = stack;
+    *start = (struct init_start){.executable = executable, .go = go, .passed = passed, .name = name};
+    struct clone_args args = {
+        .flags = CLONE_VM | CLONE_PIDFD | CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC |
+                 CLONE_NEWUTS | CLONE_NEWCGROUP,
+        .pidfd = (uint64_t)(uintptr_t)pidfd,
+        .exit_signal = 0,
+        .stack = (uint64_t)(uintptr_t)stack,
+        .stack_size = stack_size,
+    };
+    long result;
+    register void (*entry)(const struct init_start *) __asm__("r12") = (void (*)(const struct init_start *))start_init;
+    register struct init_start *argument __asm__("r13") = start;
+    // In the child the stack pointer is the new stack's end and nothing of the caller's frame may be touched.
+    __asm__ volatile("syscall\n\t"
+                     "test %%rax, %%rax\n\t"
+                     "jnz 1f\n\t"
+                     "xor %%ebp, %%ebp\n\t"
+                     "mov %%r13, %%rdi\n\t"
+                     "call *%%r12\n\t"
+                     "1:"
+                     : "=a"(result)
+                     : "a"(SYS_clone3), "D"(&args), "S"(sizeof args), "r"(entry), "r"(argument)
+                     : "rcx", "r11", "memory");
+    if (result < 0) {
+        errno = (int)-result;
+        return -1;
+    }
+    return (pid_t)result;
+}
+
+int ck_pidfd_open(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }
+
+int ck_pidfd_send_signal(int pidfd, int signal) {
+    return (int)syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0);
+}
+
+int ck_pidfd_reap(int pidfd, int nonblocking, int *status) {
+    siginfo_t info;
+    memset(&info, 0, sizeof info);
+    if (waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | __WALL | (nonblocking ? WNOHANG : 0)) != 0) return -1;
+    if (info.si_pid == 0) {
+        errno = EAGAIN;
+        return -1;
+    }
+    *status = info.si_code == CLD_EXITED ? info.si_status << 8 : info.si_status;
+    return 0;
+}
+
+pid_t ck_ended_child(void) {
+    siginfo_t info;
+    memset(&info, 0, sizeof info);
+    if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0) return errno == ECHILD ? 0 : -1;
+    return info.si_code == CLD_EXITED || info.si_code == CLD_KILLED || info.si_code == CLD_DUMPED ? info.si_pid : 0;
+}
+
+pid_t ck_reap_child(pid_t pid) {
+    siginfo_t info;
+    memset(&info, 0, sizeof info);
+    if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG) != 0) return errno == ECHILD ? 0 : -1;
+    return info.si_pid;
+}
+
+int ck_limit_processes(pid_t pid, unsigned long count) {
+    struct rlimit limit = {count, count};
+    return prlimit(pid, RLIMIT_NPROC, &limit, NULL);
+}
+
+int ck_unshare_fs(void) { return unshare(CLONE_FS); }
+
+int ck_sethostname(const char *name) { return sethostname(name, strlen(name)); }
+
+int ck_setns(int fd, int flags) { return setns(fd, flags); }
+
+int ck_ptrace_seize(pid_t tid) { return (int)ptrace(PTRACE_SEIZE, tid, NULL, NULL); }
+
+int ck_ptrace_interrupt(pid_t tid) { return (int)ptrace(PTRACE_INTERRUPT, tid, NULL, NULL); }
+
+pid_t ck_ptrace_poll_stop(pid_t tid, int *status) { return waitpid(tid, status, __WALL | WNOHANG); }
+
+void ck_short_sleep(void) {
+    struct timespec pause = {.tv_nsec = 20000};
+    nanosleep(&pause, NULL);
+}
+
+int ck_ptrace_detach(pid_t tid, int signal) {
+    return (int)ptrace(PTRACE_DETACH, tid, NULL, (void *)(intptr_t)signal);
+}
+
+void ck_name_thread(const char *name) { prctl(PR_SET_NAME, name); }
+
+long ck_getrandom(void *bytes, unsigned long count) { return getrandom(bytes, count, 0); }
+
+int ck_memfd_create(const char *name) { return memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING); }
+
+int ck_memfd_seal(int fd) {
+    return fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
+}

@@ -1,0 +1,14 @@
+// What Swift cannot reach of Linux: calls that glibc does not declare to `import Glibc`, variadic calls, macros.
+// One call per function, no policy; everything else is Swift. Names: ck_ + the call's own name.
+#pragma once
+
+#include "ck_errno.h"
+#include "ck_event.h"
+#include "ck_idmap.h"
+#include "ck_launch.h"
+#include "ck_mount.h"
+#include "ck_probe.h"
+#include "ck_probe_namespaces.h"
+#include "ck_process.h"
+#include "ck_socket.h"
+#include "ck_file.h"

@@ -1,0 +1,45 @@
+import Glibc
+
+/// Programs and devices that the engine makes use of where they are.
+enum ProgramFeatures {
+    static func probe() -> [Feature] {
+        [program(.pasta, "pasta", package: "passt"), tunDevice(), program(.skopeo, "skopeo", package: "skopeo")]
+    }
+
+    private static func program(_ feature: FeatureName, _ name: String, package: String) -> Feature {
+        if let path = ProgramSearch.path(of: name) { return .ok(feature, path) }
+        return .failed(feature, "no \(name) in PATH", remedy: Remedy.install(package))
+    }
+
+    /// Opening it only makes a handle without an interface (Documentation/networking/tuntap.rst).
+    private static func tunDevice() -> Feature {
+        do throws(KernelError) {
+            _ = try OwnedFD.open("/dev/net/tun", .readWrite)
+            return .ok(.tunDevice, "/dev/net/tun can be read and written")
+        } catch {
+            let remedy =
+                switch error.errno {
+                case .accessDenied, .notPermitted:
+                    """
+                    sudo chmod 0666 /dev/net/tun
+                    To keep it: echo 'KERNEL=="tun", MODE="0666"' | sudo tee /etc/udev/rules.d/60-isorun-tun.rules
+                    """
+                default: "sudo modprobe tun; in a container: docker run --device /dev/net/tun …"
+                }
+            return .failed(.tunDevice, "\(error)", remedy: remedy)
+        }
+    }
+}
+
+/// Programs by name.
+enum ProgramSearch {
+    /// The first executable file of that name in PATH.
+    static func path(of name: String) -> String? {
+        // unsafe: the environment is not changed while this runs; the text is copied at once.
+        let path = unsafe getenv("PATH").map { unsafe String(cString: $0) } ?? "/usr/bin:/bin"
+        return path.split(separator: ":").map { "\($0)/\(name)" }.first { candidate in
+            // unsafe: the path is valid while the call lasts.
+            unsafe access(candidate, X_OK) == 0
+        }
+    }
+}

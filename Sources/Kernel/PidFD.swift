@@ -1,0 +1,50 @@
+import CKernel
+
+/// A process, named by a pidfd: it cannot be confused with a later process of the same number.
+public struct PidFD: ~Copyable, Sendable {
+    private let descriptor: OwnedFD
+    /// The process's number in the caller's pid namespace.
+    public let pid: Int32
+
+    init(takingOver descriptor: consuming OwnedFD, pid: Int32) {
+        self.descriptor = descriptor
+        self.pid = pid
+    }
+
+    public init(opening pid: Int32) throws(KernelError) {
+        self.init(
+            takingOver: OwnedFD(takingOver: try check("pidfd_open", "\(pid)") { ck_pidfd_open(pid) }), pid: pid)
+    }
+
+    /// For registration with an event loop: readable once the process has ended.
+    public var rawDescriptor: Int32 { descriptor.rawValue }
+
+    /// Sends a signal. A process that has ended already is no error.
+    public func signal(_ number: Int32) throws(KernelError) {
+        do throws(KernelError) {
+            try check("pidfd_send_signal", "\(pid)") { ck_pidfd_send_signal(descriptor.rawValue, number) }
+        } catch where error.errno == .noSuchProcess {
+            return
+        }
+    }
+
+    /// Waits for the end of a child and takes its status; its number is free afterwards.
+    @discardableResult
+    public func reap() throws(KernelError) -> ExitStatus {
+        var status: Int32 = 0
+        try check("waitid", "\(pid)") { unsafe ck_pidfd_reap(descriptor.rawValue, 0, &status) }
+        return ExitStatus(waitStatus: status)
+    }
+}
+
+/// How a process ended.
+public enum ExitStatus: Equatable, Sendable {
+    case exited(code: Int32)
+    case signaled(Int32)
+
+    /// From a status as wait(2) gives it.
+    public init(waitStatus: Int32) {
+        let signal = waitStatus & 0x7f
+        self = signal == 0 ? .exited(code: waitStatus >> 8 & 0xff) : .signaled(signal)
+    }
+}
