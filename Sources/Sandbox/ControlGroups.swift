@@ -1,0 +1,100 @@
+import Glibc
+import Kernel
+
+/// What holds a limit; `capabilities.limits` says which.
+public enum LimitBackend: String, Sendable {
+    case cgroup2, cgroup1, rlimit, none
+}
+
+/// The resources that control groups limit and count.
+enum Controller: String, CaseIterable {
+    case memory, cpu, cpuacct, pids
+}
+
+/// The engine's own folders in the control group hierarchies, one group below them for each sandbox.
+///
+/// cgroup v2 where its controllers are enabled for the engine, v1 where a hierarchy carries the controller, else none:
+/// then rlimits hold what they can. Probed once, at start.
+final class ControlGroups: Sendable {
+    /// Where a controller's groups are made.
+    struct Parent: Sendable {
+        let mechanism: LimitBackend
+        /// The engine's own folder, made by `probe`.
+        let folder: String
+    }
+
+    let parents: [Controller: Parent]
+    /// Every folder made by `probe`, to be removed at the end.
+    private let folders: [String]
+
+    private init(parents: [Controller: Parent], folders: [String]) {
+        self.parents = parents
+        self.folders = folders
+    }
+
+    /// Makes the engine's folders wherever the kernel lets it.
+    ///
+    /// - Parameter name: `isorun-` and something that no other engine has.
+    static func probe(name: String) -> ControlGroups {
+        var parents: [Controller: Parent] = [:]
+        var folders: [String] = []
+        for hierarchy in ControlGroupHierarchy.all() {
+            let missing = hierarchy.limited.filter { parents[$0] == nil }
+            if missing.isEmpty { continue }
+            let folder = hierarchy.folder + "/" + name
+            // Refused where the hierarchy is not the caller's to divide: the next mechanism takes over.
+            if unsafe mkdir(folder, 0o755) != 0 { continue }
+            folders.append(folder)
+            if hierarchy.mechanism == .cgroup2, !enable(missing, below: folder) { continue }
+            for controller in missing { parents[controller] = Parent(mechanism: hierarchy.mechanism, folder: folder) }
+        }
+        return ControlGroups(parents: parents, folders: folders)
+    }
+
+    /// In cgroup v2 a group has only the controllers that its parent hands down.
+    private static func enable(_ controllers: [Controller], below folder: String) -> Bool {
+        let names = controllers.filter { $0 != .cpuacct }.map { "+\($0.rawValue)" }.joined(separator: " ")
+        do throws(KernelError) {
+            try ProcFS.write(names, to: folder + "/cgroup.subtree_control")
+            return true
+        } catch {
+            return false
+        }
+    }
+
+    func mechanism(of controller: Controller) -> LimitBackend { parents[controller]?.mechanism ?? .none }
+
+    /// The folders that hold the engine's groups, for whoever cleans up after an engine that was killed.
+    var cleanupPaths: [String] { folders }
+
+    /// A fresh group in every hierarchy. On failure nothing is left behind.
+    func makeGroup() throws(SandboxError) -> ControlGroup {
+        let name = "sandbox-" + RandomName.hex(bytes: 8)
+        var made: [String] = []
+        var folders: [Controller: Parent] = [:]
+        for (controller, parent) in parents {
+            let folder = parent.folder + "/" + name
+            if !made.contains(folder) {
+                do throws(KernelError) {
+                    try check("mkdir", folder) { unsafe mkdir(folder, 0o755) }
+                } catch {
+                    for folder in made { unsafe _ = rmdir(folder) }
+                    throw .kernel(error)
+                }
+                made.append(folder)
+            }
+            folders[controller] = Parent(mechanism: parent.mechanism, folder: folder)
+        }
+        return ControlGroup(folders: folders)
+    }
+
+    /// Removes the engine's folders; the sandboxes' groups must be gone.
+    func remove() {
+        for folder in folders { unsafe _ = rmdir(folder) }
+    }
+}
+
+extension ControlGroupHierarchy {
+    fileprivate var mechanism: LimitBackend { version == .two ? .cgroup2 : .cgroup1 }
+    fileprivate var limited: [Controller] { controllers.compactMap(Controller.init(rawValue:)) }
+}

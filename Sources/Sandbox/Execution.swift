@@ -1,0 +1,204 @@
+import Glibc
+import Kernel
+import Synchronization
+
+/// How a command is to be run and watched.
+public struct ExecutionOptions: Sendable {
+    /// Standard input; nil: there is none (`/dev/null`).
+    public var input: [UInt8]?
+    /// After this the command's whole tree is killed.
+    public var timeout: Duration?
+    /// How many bytes of each of output and error output the result may hold; what is beyond is read and dropped.
+    public var outputLimit: Int
+    /// Gets all output while it is printed.
+    public var sink: (any OutputSink)?
+
+    public init(
+        input: [UInt8]? = nil, timeout: Duration? = nil, outputLimit: Int, sink: (any OutputSink)? = nil
+    ) {
+        self.input = input
+        self.timeout = timeout
+        self.outputLimit = outputLimit
+        self.sink = sink
+    }
+}
+
+/// What a command did.
+public struct CommandResult: Sendable {
+    public let status: ExitStatus
+    public let output: [UInt8]
+    public let errorOutput: [UInt8]
+    public let durationMs: Double
+    public let timedOut: Bool
+    /// Whether more was printed than `output` and `errorOutput` hold.
+    public let truncated: Bool
+}
+
+/// Why a command has no result.
+public enum ExecutionFailure: Error {
+    case refused(SandboxError)
+    /// Cancelled, and all its processes are gone; what it had printed.
+    case cancelled(output: [UInt8], errorOutput: [UInt8])
+    /// The sandbox was destroyed or rolled back, or failed, under the command; what it had printed.
+    case sandboxGone(output: [UInt8], errorOutput: [UInt8])
+}
+
+/// One command under way: collects its output, feeds its input, and ends when its process was reaped.
+///
+/// The result comes as soon as the process has been reaped and what it left in the pipes is read: a background job that
+/// keeps them open does not hold it back.
+final class Execution: Sendable {
+    typealias Completion = @Sendable (Result<CommandResult, ExecutionFailure>) -> Void
+
+    private enum Ending {
+        case exited(InitChannel.Exit)
+        case sandboxGone
+    }
+
+    private struct State {
+        var ending: Ending?
+        var isCancelled = false
+        var hasTimedOut = false
+        var completion: Completion?
+        var input: InputFeed?
+        var timer: Task<Void, Never>?
+        /// Streams that still have something to say.
+        var open: Set<CommandStream> = [.standardOutput, .standardError]
+    }
+
+    let mark: ExecMark
+    private let collector: OutputCollector
+    private let output: OutputPipe
+    private let errorOutput: OutputPipe
+    private let begun: ContinuousClock.Instant
+    /// Kills the command's whole tree; blocks.
+    private let killTree: @Sendable () -> Void
+    private let state: Mutex<State>
+
+    /// - Parameters:
+    ///   - output, errorOutput: the read ends of the command's pipes.
+    ///   - completion: called once, on the event loop's thread.
+    init(
+        mark: ExecMark, output: consuming OwnedFD, errorOutput: consuming OwnedFD, options: ExecutionOptions,
+        loop: EventLoop, killTree: @escaping @Sendable () -> Void, completion: @escaping Completion
+    ) throws(KernelError) {
+        self.mark = mark
+        collector = OutputCollector(limit: options.outputLimit)
+        self.output = try OutputPipe(
+            output, .standardOutput, collector: collector, sink: options.sink, loop: loop)
+        self.errorOutput = try OutputPipe(
+            errorOutput, .standardError, collector: collector, sink: options.sink, loop: loop)
+        self.killTree = killTree
+        begun = .now
+        state = Mutex(State(completion: completion))
+    }
+
+    /// The process runs: reads its output, feeds its input, starts its clock. On the event loop's thread.
+    func started(input: InputFeed?, timeout: Duration?) {
+        let isCancelled = state.withLock { state in
+            state.input = input
+            if let timeout { state.timer = Task { [weak self] in await self?.expire(after: timeout) } }
+            return state.isCancelled
+        }
+        do throws(KernelError) {
+            try output.begin { [weak self] in self?.ended(.standardOutput) }
+            try errorOutput.begin { [weak self] in self?.ended(.standardError) }
+        } catch {
+            // Output that cannot be watched (no memory in the kernel) counts as closed.
+            ended(.standardOutput)
+            ended(.standardError)
+        }
+        if isCancelled { killInBackground() }
+    }
+
+    /// There is no process.
+    func refused(_ error: SandboxError) {
+        takeCompletion()?(.failure(.refused(error)))
+    }
+
+    /// The process was reaped; its output ends with what is in the pipes now. On the event loop's thread.
+    func exited(_ exit: InitChannel.Exit) { end(.exited(exit)) }
+
+    /// The whole sandbox is gone. On the event loop's thread.
+    func sandboxGone() { end(.sandboxGone) }
+
+    /// Kills the command's whole tree; the completion comes when its process was reaped.
+    func cancel() {
+        state.withLock { $0.isCancelled = true }
+        killInBackground()
+    }
+
+    private func expire(after timeout: Duration) async {
+        do {
+            try await Task.sleep(for: timeout)
+        } catch {
+            return  // The command has ended before.
+        }
+        state.withLock { $0.hasTimedOut = true }
+        killInBackground()
+    }
+
+    private func killInBackground() {
+        do throws(KernelError) {
+            try Thread.start(name: "kill", killTree)
+        } catch {
+            killTree()
+        }
+    }
+
+    private func end(_ ending: Ending) {
+        let isFirst = state.withLock { state in
+            if state.ending != nil { return false }
+            state.ending = ending
+            return true
+        }
+        if !isFirst { return }
+        output.finish()
+        errorOutput.finish()
+        // Both streams may have been closed before the process ended.
+        if state.withLock({ $0.open.isEmpty }) { complete(ending) }
+    }
+
+    private func ended(_ stream: CommandStream) {
+        let ending = state.withLock { state in
+            state.open.remove(stream)
+            return state.open.isEmpty ? state.ending : nil
+        }
+        if let ending { complete(ending) }
+    }
+
+    private func complete(_ ending: Ending) {
+        let (isCancelled, hasTimedOut) = state.withLock { ($0.isCancelled, $0.hasTimedOut) }
+        guard let completion = takeCompletion() else { return }
+        let collected = collector.collected()
+        switch ending {
+        case .sandboxGone:
+            completion(.failure(.sandboxGone(output: collected.output, errorOutput: collected.errorOutput)))
+        case .exited where isCancelled:
+            completion(.failure(.cancelled(output: collected.output, errorOutput: collected.errorOutput)))
+        case .exited(let exit):
+            completion(
+                .success(
+                    CommandResult(
+                        status: exit.status, output: collected.output, errorOutput: collected.errorOutput,
+                        durationMs: (ContinuousClock.now - begun).milliseconds, timedOut: hasTimedOut,
+                        truncated: collected.truncated)))
+        }
+    }
+
+    private func takeCompletion() -> Completion? {
+        let (completion, input, timer) = state.withLock { ($0.completion.take(), $0.input.take(), $0.timer.take()) }
+        timer?.cancel()
+        input?.close()
+        output.close()
+        errorOutput.close()
+        return completion
+    }
+}
+
+extension Duration {
+    /// In milliseconds, with a fraction.
+    public var milliseconds: Double {
+        Double(components.seconds) * 1e3 + Double(components.attoseconds) / 1e15
+    }
+}

@@ -1,0 +1,72 @@
+import Dispatch
+import Glibc
+import Store
+import Synchronization
+
+/// Work on the store that nobody waits for: deleting what is in the trash, merging long chains of layers.
+///
+/// A failure here harms nothing: what is not deleted or merged now is found again by the next garbage collection or seal.
+final class Housekeeping: Sendable {
+    private static let deletionAttempts = 50
+
+    private let store: Store
+    private let collectionIsQueued = Atomic(false)
+    private let queue = DispatchQueue(label: "housekeeping", qos: .utility)
+
+    init(store: Store) { self.store = store }
+
+    func emptyTrash() {
+        queue.async { [self] in deleteTrash() }
+    }
+
+    /// Deletes what is in the trash, again when something of it is still in use: the kernel lets go of a dead sandbox's
+    /// mounts a moment after its processes are gone.
+    private func deleteTrash() {
+        for _ in 0..<Self.deletionAttempts {
+            if (try? store.emptyTrash()) != nil { return }
+            usleep(20_000)
+        }
+    }
+
+    /// Moves a folder of files that nothing has mounted any more to the trash, and empties that.
+    func discard(_ files: FilesID, of sandbox: SandboxID) {
+        queue.async { [store] in
+            try? store.discardFiles(files, of: sandbox)
+        }
+        emptyTrash()
+    }
+
+    /// Cleans up after an incarnation that has ended by itself.
+    func destroy(_ incarnation: Incarnation) {
+        queue.async { incarnation.destroy() }
+    }
+
+    /// Merges runs of layers in a chain that has grown long.
+    ///
+    /// - Parameter base: the folders of the image `host`, opened when there is something to merge.
+    func shorten(_ chain: [LayerID], of image: ImageUse, _ base: @escaping @Sendable () -> [BaseFolder]) {
+        if chain.count < Store.mergeWidth { return }
+        queue.async { [store] in
+            guard let candidates = try? store.mergeCandidates(in: chain), !candidates.isEmpty else { return }
+            let base = base()
+            for candidate in candidates { _ = try? store.merge(candidate, image: image, base: base) }
+        }
+    }
+
+    /// Deletes layers that nothing names any more. Several requests at once are answered by one collection.
+    func collectGarbage() {
+        let isFirst = collectionIsQueued.exchange(true, ordering: .acquiringAndReleasing) == false
+        if !isFirst { return }
+        queue.async { [self] in
+            collectionIsQueued.store(false, ordering: .releasing)
+            _ = try? store.collectGarbage()
+            deleteTrash()
+        }
+    }
+
+    /// Waits until everything that was asked for is done.
+    func finish() {
+        emptyTrash()
+        queue.sync {}
+    }
+}

@@ -1,0 +1,214 @@
+import Checkpoint
+import Glibc
+import Kernel
+import Store
+import Synchronization
+
+/// One life of a sandbox between two moments when its namespaces are replaced: create to rollback, resume to hibernate.
+///
+/// It owns the namespaces, the processes in them, and the commands that run there.
+final class Incarnation: Sendable {
+    let namespaces: NamespaceSet
+    private let identity: IdentityFiles
+    private let processes: ProcessTree
+    private let loop: EventLoop
+    private let nullDevice: OwnedFD
+    private let executions = Mutex<[ExecMark: Execution]>([:])
+    /// CPU time of processes that have ended, for hosts without control groups.
+    private let usageOfEnded = Mutex((cpuMicroseconds: UInt64(0), peakMemoryBytes: UInt64(0)))
+
+    /// Puts a root filesystem into a ready set of namespaces. Blocks for about a millisecond.
+    ///
+    /// On failure the set is destroyed.
+    init(
+        _ namespaces: NamespaceSet, id: String, hostname: String, limits: SandboxLimits, files: LayeredFilesystem,
+        store: String, workshop: String, loop: EventLoop
+    ) throws(SandboxError) {
+        do throws(SandboxError) {
+            let identity = try onKernel { () throws(KernelError) in
+                try namespaces.controlGroup.apply(limits)
+                if !namespaces.controlGroup.limitsProcesses {
+                    try namespaces.process.limitProcesses(to: limits.pidsMax)
+                }
+                return try IdentityFiles(id: id, hostname: hostname, workshop: workshop)
+            }
+            try RootSwitch.perform(
+                files, store: store, identity: identity, hostname: hostname, in: namespaces.process)
+            self.identity = identity
+            processes = try onKernel { () throws(KernelError) in try ProcessTree(ofInit: namespaces.process.pid) }
+            nullDevice = try onKernel { () throws(KernelError) in try OwnedFD.open("/dev/null", .readWrite) }
+        } catch {
+            namespaces.destroy()
+            throw error
+        }
+        self.namespaces = namespaces
+        self.loop = loop
+    }
+
+    /// The sandbox's root folder, with everything that is mounted in it.
+    func root() throws(KernelError) -> OwnedFD {
+        try OwnedFD.open(FilePath(verbatim: "/proc/\(namespaces.process.pid)/root"), [.directory, .pathOnly])
+    }
+
+    /// Whether nothing runs but isorun-init.
+    func isQuiet() throws(KernelError) -> Bool { try processes.pids() == [1] }
+
+    /// The processes that run, split into those of commands under way and those that commands have left behind.
+    func members() throws(KernelError) -> (inFlight: [ProcessTree.Member], leftBehind: [ProcessTree.Member]) {
+        let marks = executions.withLock { Array($0.keys) }
+        var split: (inFlight: [ProcessTree.Member], leftBehind: [ProcessTree.Member]) = ([], [])
+        for member in try processes.members() {
+            if marks.contains(where: member.carries) {
+                split.inFlight.append(member)
+            } else {
+                split.leftBehind.append(member)
+            }
+        }
+        return split
+    }
+
+    /// What keeps the sandbox from being put away: everything that runs.
+    func unkeptProcesses() throws(KernelError) -> [UnsupportedProcess] {
+        let members = try members()
+        return members.inFlight.map { .init(pid: $0.pid, command: $0.command, reason: "a command is still running") }
+            + members.leftBehind.map {
+                .init(pid: $0.pid, command: $0.command, reason: SandboxManager.unkeptReason)
+            }
+    }
+
+    /// Runs `body` while every process but isorun-init stands still; how long they stood, in milliseconds.
+    func whileStopped<Value: Sendable>(
+        _ body: @escaping @Sendable () throws(SandboxError) -> Value
+    ) throws(SandboxError) -> (value: Value, pauseMs: Double) {
+        let pid = namespaces.process.pid
+        return try Thread.run(name: "capture") { () throws(SandboxError) in
+            let begun = ContinuousClock.now
+            let stopped = try onKernel { () throws(KernelError) in try StoppedProcesses(descendantsOf: pid) }
+            let value = try body()
+            _ = consume stopped
+            return (value, (ContinuousClock.now - begun).milliseconds)
+        }
+    }
+
+    /// Puts the sandbox, quiet, onto a root whose lower layers hold what its upper held.
+    ///
+    /// - Parameter commit: called when the new root is ready, just before it replaces the present one.
+    func switchRoot(
+        to files: LayeredFilesystem, store: String, commit: @escaping @Sendable () throws(SandboxError) -> Void
+    ) throws(SandboxError) {
+        try RootSwitch.perform(
+            files, store: store, identity: identity, hostname: nil, in: namespaces.process, commit: commit)
+    }
+
+    // MARK: Commands
+
+    var runningExecutions: Int { executions.withLock { $0.count } }
+
+    /// Starts a command. Its outcome goes to `completion`, on the event loop's thread.
+    ///
+    /// - Returns: the command under way, to be cancelled.
+    func execute(
+        _ command: PreparedCommand, _ options: ExecutionOptions, completion: @escaping Execution.Completion
+    ) throws(SandboxError) -> Execution {
+        let payload = try command.payload()
+        return try onKernel { () throws(KernelError) in try execute(command, payload, options, completion) }
+    }
+
+    private func execute(
+        _ command: PreparedCommand, _ payload: [UInt8], _ options: ExecutionOptions,
+        _ completion: @escaping Execution.Completion
+    ) throws(KernelError) -> Execution {
+        var outputPipe = try Pipe()
+        var errorPipe = try Pipe()
+        var inputPipe = try options.input.map { _ throws(KernelError) in try Pipe() }
+        let mark = command.mark
+        let execution = try Execution(
+            mark: mark, output: outputPipe.takeReadEnd(), errorOutput: errorPipe.takeReadEnd(), options: options,
+            loop: loop, killTree: { [weak self] in self?.killTree(mark) },
+            completion: { [weak self] result in
+                self?.executions.withLock { _ = $0.removeValue(forKey: mark) }
+                completion(result)
+            })
+        var input: InputFeed?
+        if let bytes = options.input, let writeEnd = inputPipe?.takeWriteEnd() {
+            input = try InputFeed(writeEnd, bytes, loop: loop)
+        }
+        executions.withLock { $0[mark] = execution }
+        let feed = input
+        do throws(KernelError) {
+            try namespaces.channel.spawn(
+                payload,
+                descriptors: [
+                    inputPipe?.readDescriptor ?? nullDevice.rawValue, outputPipe.writeDescriptor,
+                    errorPipe.writeDescriptor,
+                ],
+                started: { result in
+                    switch result {
+                    case .success: execution.started(input: feed, timeout: options.timeout)
+                    case .failure(let refusal): execution.refused(command.error(for: refusal))
+                    }
+                },
+                exited: { [weak self] exit in
+                    self?.count(exit)
+                    execution.exited(exit)
+                })
+        } catch {
+            executions.withLock { _ = $0.removeValue(forKey: mark) }
+            throw error
+        }
+        return execution
+    }
+
+    private func killTree(_ mark: ExecMark) {
+        do throws(KernelError) {
+            try processes.kill(mark)
+        } catch {
+            // The sandbox's /proc is gone, and so are its processes.
+        }
+    }
+
+    // MARK: Usage
+
+    struct Usage {
+        var cpuMicroseconds: UInt64
+        var memoryBytes: UInt64
+        var peakMemoryBytes: UInt64
+        var processes: Int
+    }
+
+    /// From the control group where there is one, else added up over the processes.
+    func usage() throws(KernelError) -> Usage {
+        let group = namespaces.controlGroup
+        let alive = try processes.usage()
+        let ended = usageOfEnded.withLock { $0 }
+        let memory = try group.memoryBytes() ?? alive.memoryBytes
+        let peak = usageOfEnded.withLock { usage in
+            usage.peakMemoryBytes = max(usage.peakMemoryBytes, memory)
+            return usage.peakMemoryBytes
+        }
+        return Usage(
+            cpuMicroseconds: try group.cpuMicroseconds() ?? (ended.cpuMicroseconds + alive.cpuMicroseconds),
+            memoryBytes: memory, peakMemoryBytes: try group.peakMemoryBytes() ?? peak, processes: alive.count)
+    }
+
+    private func count(_ exit: InitChannel.Exit) {
+        usageOfEnded.withLock { usage in
+            usage.cpuMicroseconds += exit.cpuMicroseconds
+            usage.peakMemoryBytes = max(usage.peakMemoryBytes, exit.peakMemoryBytes)
+        }
+    }
+
+    // MARK: The end
+
+    /// Calls back when the sandbox's PID 1 has ended, whoever ended it.
+    func onEnd(_ handler: @escaping @Sendable () -> Void) {
+        namespaces.channel.onEnd { [self] in
+            let interrupted = executions.withLock { Array($0.values) }
+            for execution in interrupted { execution.sandboxGone() }
+            handler()
+        }
+    }
+
+    /// Kills every process and waits until they are gone. Commands under way end with what they had printed.
+    func destroy() { namespaces.destroy() }
+}

@@ -1,0 +1,33 @@
+extension Sandbox {
+    /// What a snapshot keeps of the processes that were running, and what not.
+    public struct RuntimeReport: Sendable, Equatable {
+        public struct Dropped: Sendable, Equatable {
+            public let pid: Int32
+            public let command: String
+            public let reason: String
+        }
+
+        public struct Reset: Sendable, Equatable {
+            public let pid: Int32
+            public let command: String
+            public let what: String
+        }
+
+        /// How many processes' memory is kept.
+        public var kept = 0
+        public var dropped: [Dropped] = []
+        public var reset: [Reset] = []
+
+        public init() {}
+    }
+}
+
+/// What a snapshot shall do about running processes.
+public enum RuntimeChoice: String, Sendable {
+    /// Keep what can be kept, report the rest.
+    case auto
+    /// Keep all or fail before anything is touched.
+    case require
+    /// Files only.
+    case none
+}

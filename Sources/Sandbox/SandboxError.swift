@@ -1,0 +1,34 @@
+import Kernel
+import Store
+
+/// Why something asked of a sandbox was not done. Engine translates each case to the protocol's errors.
+public enum SandboxError: Error {
+    case kernel(KernelError)
+    case store(StoreError)
+    /// The sandbox is in a state in which this is not possible.
+    case wrongState(id: String, Sandbox.Status, allowed: [Sandbox.Status])
+    case destroyed(id: String)
+    /// The sandbox's own PID 1 ended without having been asked to.
+    case failed(id: String, reason: String)
+    case commandNotFound(String)
+    case commandNotExecutable(String, reason: String)
+    case path(PathError)
+    case userNotFound(String)
+    case directoryNotFound(String)
+    case limitExceeded(limit: String, reason: String)
+    case runtimeStateUnsupported([UnsupportedProcess])
+    case hostUnsupported(feature: String, reason: String, fix: String)
+    case networkUnavailable(reason: String, fix: String)
+    case snapshotIncompatible(id: String, reason: String)
+}
+
+extension SandboxError: FromKernelError {
+    public init(_ error: KernelError) { self = .kernel(error) }
+}
+
+/// A process that cannot be part of a snapshot, and why.
+public struct UnsupportedProcess: Sendable {
+    public let pid: Int32
+    public let command: String
+    public let reason: String
+}

@@ -1,0 +1,103 @@
+import Kernel
+import Store
+
+/// What `create` needs to know.
+public struct NewSandboxRequest: Sendable {
+    public var image: String
+    public var name: String?
+    public var labels: [String: String]
+    public var config: SandboxConfig
+
+    public init(image: String, name: String? = nil, labels: [String: String] = [:], config: SandboxConfig) {
+        self.image = image
+        self.name = name
+        self.labels = labels
+        self.config = config
+    }
+}
+
+extension SandboxManager {
+    /// Makes a sandbox from an image. On failure nothing is left behind.
+    public func create(_ request: NewSandboxRequest) throws(SandboxError) -> Sandbox {
+        let image = try onStore { () throws(StoreError) in try store.use(ofImage: request.image) }
+        return try start(
+            image: image, layers: [], name: request.name, labels: request.labels, config: request.config,
+            parentSnapshot: nil)
+    }
+
+    /// Makes a sandbox, with a new id, from a snapshot.
+    public func restore(_ id: String, _ overrides: Sandbox.Overrides) throws(SandboxError) -> Sandbox {
+        let (snapshot, facts) = try snapshotRecord(id)
+        let config = facts.config
+        return try start(
+            image: snapshot.image, layers: snapshot.layers, name: overrides.name,
+            labels: overrides.labels ?? snapshot.labels,
+            config: config.descended(from: snapshot.sandbox.rawValue, origin: .snapshot(id), overrides),
+            parentSnapshot: snapshot.id)
+    }
+
+    /// Makes a sandbox that stands on sealed layers.
+    func start(
+        image: ImageUse, layers: [LayerID], name: String?, labels: [String: String], config: SandboxConfig,
+        parentSnapshot: SnapshotID?, adding staged: StagedLayer? = nil
+    ) throws(SandboxError) -> Sandbox {
+        let begun = ContinuousClock.now
+        let base = try bases.base(of: image)
+        let record = try onStore { () throws(StoreError) in
+            try store.createSandbox(
+                NewSandbox(
+                    name: name, labels: labels, image: image, layers: layers,
+                    overlayMountPoints: base.innerMountPoints, parentSnapshot: parentSnapshot, config: config.json),
+                adding: staged)
+        }
+        do throws(SandboxError) {
+            let incarnation = try incarnate(record.id, config, layered(record, base))
+            let sandbox = Sandbox(
+                .init(record: record, config: config, status: .creating, incarnation: incarnation),
+                createMs: (ContinuousClock.now - begun).milliseconds)
+            register(sandbox)
+            change(sandbox, to: .running)
+            watch(incarnation, of: sandbox)
+            return sandbox
+        } catch {
+            discard(record.id)
+            throw error
+        }
+    }
+
+    /// Brings a sandbox to life on its files.
+    func incarnate(
+        _ id: SandboxID, _ config: SandboxConfig, _ files: LayeredFilesystem
+    ) throws(SandboxError) -> Incarnation {
+        try Incarnation(
+            try pool.take(), id: id.rawValue, hostname: config.hostname ?? id.rawValue, limits: config.limits,
+            files: files, store: store.path, workshop: bases.workshop, loop: ingredients.loop)
+    }
+
+    /// The overlays of a sandbox as its record has them.
+    func layered(_ record: SandboxRecord, _ base: BaseFilesystem) -> LayeredFilesystem {
+        layered(id: record.id, files: record.files, on: record.layers, base)
+    }
+
+    /// The overlays of a sandbox, as paths relative to the store's folder.
+    ///
+    /// - Parameters:
+    ///   - files: the folder with the upper.
+    ///   - sealing: a folder whose upper is about to become the topmost layer; nil: none is.
+    func layered(
+        id: SandboxID, files: FilesID, on layers: [LayerID], sealing: FilesID? = nil, _ base: BaseFilesystem
+    ) -> LayeredFilesystem {
+        func path(_ files: FilesID, _ name: String) -> FilePath { FilePath(verbatim: "sandboxes/\(id)/\(files)/\(name)") }
+        let sealed = sealing.map { [path($0, "upper")] } ?? []
+        return LayeredFilesystem(
+            base: base, layers: sealed + layers.map { FilePath(verbatim: "layers/\($0)/content") },
+            upper: path(files, "upper"), work: path(files, "work"))
+    }
+
+    /// Removes what the store has of a sandbox that did not come to life.
+    func discard(_ id: SandboxID) {
+        // What cannot be removed now belongs to nobody and is the next gc's.
+        try? store.deleteSandbox(id)
+        housekeeping.emptyTrash()
+    }
+}

@@ -1,0 +1,130 @@
+import Kernel
+import Store
+
+extension SandboxManager {
+    /// What `destroy` tells about the sandbox's life.
+    public struct FinalUsage: Sendable {
+        public let cpuMs: Double
+        public let peakMemoryBytes: UInt64
+        public let uptimeMs: Double
+    }
+
+    /// Ends every process and removes the files. Commands under way fail with what they had printed.
+    ///
+    /// - Throws: `destroyed` when that was done before.
+    public func destroy(_ sandbox: Sandbox) throws(SandboxError) -> FinalUsage {
+        let (incarnation, status, record) = sandbox.state.withLock { ($0.incarnation, $0.status, $0.record) }
+        if status == .destroyed { throw .destroyed(id: sandbox.id) }
+        if status == .hibernated { _ = try claim(sandbox) }
+        if let incarnation { sandbox.retire(incarnation) }
+        change(sandbox, to: .destroyed) { $0.incarnation = nil }
+        unregister(sandbox)
+        incarnation?.destroy()
+        try onStore { () throws(StoreError) in try store.deleteSandbox(record.id) }
+        // Its own layers may be nobody's now.
+        if record.layers.isEmpty { housekeeping.emptyTrash() } else { housekeeping.collectGarbage() }
+        let (cpu, peak) = sandbox.state.withLock { ($0.pastCPUMicroseconds, $0.pastPeakMemoryBytes) }
+        return FinalUsage(
+            cpuMs: Double(cpu) / 1000, peakMemoryBytes: peak,
+            uptimeMs: Double(FileTime.now.nanoseconds - record.createdAt.nanoseconds) / 1e6)
+    }
+
+    /// Puts a sandbox out of memory; its files and its id stay.
+    ///
+    /// - Throws: `runtimeStateUnsupported` when processes run in it, which this engine cannot keep.
+    public func hibernate(_ sandbox: Sandbox) throws(SandboxError) {
+        let incarnation = try sandbox.running()
+        try requireQuiet(incarnation)
+        var record = sandbox.state.withLock { $0.record }
+        record.state = .hibernated
+        let hibernated = record
+        try onStore { () throws(StoreError) in try store.updateSandbox(hibernated) }
+        sandbox.retire(incarnation)
+        change(sandbox, to: .hibernated) { state in
+            state.record = hibernated
+            state.incarnation = nil
+        }
+        incarnation.destroy()
+    }
+
+    /// Brings a hibernated sandbox back.
+    public func resume(_ sandbox: Sandbox) throws(SandboxError) {
+        let (status, config) = sandbox.state.withLock { ($0.status, $0.config) }
+        if status != .hibernated {
+            _ = try sandbox.running()
+            throw .wrongState(id: sandbox.id, status, allowed: [.hibernated])
+        }
+        var record = try claim(sandbox)
+        do throws(SandboxError) {
+            let files = layered(record, try bases.base(of: record.image))
+            let incarnation = try incarnate(record.id, config, files)
+            let running = record
+            change(sandbox, to: .running) { state in
+                state.record = running
+                state.incarnation = incarnation
+            }
+            watch(incarnation, of: sandbox)
+        } catch {
+            record.state = .hibernated
+            let hibernated = record
+            try onStore { () throws(StoreError) in try store.updateSandbox(hibernated) }
+            throw error
+        }
+    }
+
+    /// Makes a hibernated sandbox this engine's; another one may have been quicker.
+    private func claim(_ sandbox: Sandbox) throws(SandboxError) -> SandboxRecord {
+        let id = sandbox.state.withLock { $0.record.id }
+        return try onStore { () throws(StoreError) in try store.claimHibernated(id) }
+    }
+
+    /// Puts the files of a snapshot in the place of the present ones. The id stays; processes and commands end.
+    ///
+    /// On failure the sandbox is as it was.
+    /// - Throws: `snapshotIncompatible` when the snapshot is not of this sandbox or of one that it descends from.
+    public func rollback(_ sandbox: Sandbox, to id: String) throws(SandboxError) {
+        let former = try sandbox.running()
+        let (snapshot, facts) = try snapshotRecord(id)
+        var (record, config) = sandbox.state.withLock { ($0.record, $0.config) }
+        guard ([sandbox.id] + config.ancestors).contains(snapshot.sandbox.rawValue) else {
+            throw .snapshotIncompatible(
+                id: id,
+                reason: "it is of sandbox \(snapshot.sandbox), which \(sandbox.id) does not descend from; use restore")
+        }
+        config.takeEnvironment(of: facts.config)
+        let layers = try onStore { () throws(StoreError) in try store.shortened(snapshot.layers) }
+        let before = record
+        let prepared = try onStore { () throws(StoreError) in try store.prepareFiles(for: before, on: layers) }
+        var incarnation: Incarnation?
+        do throws(SandboxError) {
+            var next = record
+            next.config = config.json
+            let base = try bases.base(of: record.image)
+            let files = layered(id: record.id, files: prepared, on: layers, base)
+            incarnation = try incarnate(record.id, config, files)
+            let previous = try onStore { () throws(StoreError) in
+                try store.switchFiles(of: &next, to: prepared, layers: layers, parentSnapshot: snapshot.id)
+            }
+            record = next
+            sandbox.retire(former)
+            change(sandbox, to: .running, reason: "rolled back to \(id)") { state in
+                state.record = next
+                state.config = config
+                state.incarnation = incarnation
+            }
+            if let incarnation { watch(incarnation, of: sandbox) }
+            former.destroy()
+            try? store.discardFiles(previous, of: next.id)
+        } catch {
+            incarnation?.destroy()
+            try? store.discardFiles(prepared, of: before.id)
+            throw error
+        }
+        housekeeping.emptyTrash()
+    }
+
+    func requireQuiet(_ incarnation: Incarnation) throws(SandboxError) {
+        let processes = try onKernel { () throws(KernelError) in try incarnation.unkeptProcesses() }
+        if !processes.isEmpty { throw .runtimeStateUnsupported(processes) }
+    }
+}

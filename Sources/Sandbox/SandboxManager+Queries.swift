@@ -1,0 +1,79 @@
+import Kernel
+import Store
+
+extension SandboxManager {
+    /// A snapshot's record, with the part that this module writes.
+    public func snapshotRecord(_ id: String) throws(SandboxError) -> (record: SnapshotRecord, facts: SnapshotFacts) {
+        guard let name = SnapshotID(rawValue: id) else { throw .store(.snapshotNotFound(id)) }
+        let record = try onStore { () throws(StoreError) in try store.snapshot(name) }
+        guard let facts = SnapshotFacts(json: record.config) else {
+            throw .store(.snapshotCorrupt(id, reason: "its configuration cannot be read"))
+        }
+        return (record, facts)
+    }
+
+    /// Removes a snapshot; what nothing else names of its layers is deleted in the background.
+    public func deleteSnapshot(_ id: String) throws(SandboxError) {
+        guard let name = SnapshotID(rawValue: id) else { throw .store(.snapshotNotFound(id)) }
+        try onStore { () throws(StoreError) in try store.deleteSnapshot(name) }
+        housekeeping.collectGarbage()
+    }
+
+    /// Removes an image's name; its layers are deleted in the background when nothing else names them.
+    public func removeImage(_ reference: String) throws(SandboxError) {
+        try onStore { () throws(StoreError) in try store.removeImage(named: reference) }
+        housekeeping.collectGarbage()
+    }
+
+    /// What of a sandbox's processes a snapshot would not keep.
+    public func explain(_ sandbox: Sandbox) throws(SandboxError) -> [UnsupportedProcess] {
+        let incarnation = try sandbox.running()
+        return try onKernel { () throws(KernelError) in try incarnation.members().leftBehind }
+            .map { .init(pid: $0.pid, command: $0.command, reason: Self.unkeptReason) }
+    }
+
+    /// Changes the time without requests after which a sandbox is put away; 0 for never.
+    public func setIdleTimeout(_ sandbox: Sandbox, seconds: Int) throws(SandboxError) {
+        let (status, record) = sandbox.state.withLock { state in
+            state.config.idleTimeoutSec = seconds
+            state.record.config = state.config.json
+            return (state.status, state.record)
+        }
+        if status == .destroyed { throw .destroyed(id: sandbox.id) }
+        try onStore { () throws(StoreError) in try store.updateSandbox(record) }
+    }
+
+    /// Bytes on disk of what the sandbox itself has changed: its upper and the layers that were sealed from it.
+    public func diskUsage(of sandbox: Sandbox) throws(SandboxError) -> Int64 {
+        let record = sandbox.state.withLock { $0.record }
+        return try onStore { () throws(StoreError) in try store.diskUsage(of: record) }
+    }
+
+    // MARK: Differences
+
+    /// What changed in a sandbox's files since a snapshot, or since its image.
+    public func changes(of sandbox: Sandbox, since snapshot: String?) throws(SandboxError) -> [LayerChange] {
+        if sandbox.status != .hibernated { _ = try sandbox.running() }
+        let record = sandbox.state.withLock { $0.record }
+        let before: DiffSide = if let snapshot { .snapshot(try snapshotRecord(snapshot).record) } else { .image(record.image) }
+        return try difference(before, .sandbox(record), image: record.image)
+    }
+
+    /// What changed in the files from one snapshot to another.
+    public func changes(from before: String, to after: String) throws(SandboxError) -> [LayerChange] {
+        let (old, new) = (try snapshotRecord(before).record, try snapshotRecord(after).record)
+        if old.image.digest != new.image.digest {
+            throw .snapshotIncompatible(
+                id: after, reason: "it stands on image \(new.image.reference), \(before) on \(old.image.reference)")
+        }
+        return try difference(.snapshot(old), .snapshot(new), image: new.image)
+    }
+
+    private func difference(
+        _ before: DiffSide, _ after: DiffSide, image: ImageUse
+    ) throws(SandboxError) -> [LayerChange] {
+        _ = try bases.base(of: image)
+        let base = image.digest == nil ? bases.hostFolders() : []
+        return try onStore { () throws(StoreError) in try store.diff(from: before, to: after, base: base) }
+    }
+}

@@ -1,0 +1,147 @@
+import JSON
+import Kernel
+import Store
+import Synchronization
+
+/// A snapshot as it was just taken.
+public struct TakenSnapshot: Sendable {
+    public let record: SnapshotRecord
+    public let report: Sandbox.RuntimeReport
+    /// How long the sandbox's processes stood still.
+    public let pauseMs: Double
+}
+
+extension SandboxManager {
+    /// Why this engine keeps no process; the report and errors say so.
+    public static let unkeptReason = "this version of the engine keeps files and configuration, not running processes"
+
+    /// Captures a running or hibernated sandbox's files and configuration.
+    ///
+    /// A quiet sandbox's upper becomes a layer as it is: nothing is copied. While processes run in it, its files are
+    /// copied at one instant, with all of them stopped. On failure the sandbox goes on as before.
+    public func snapshot(
+        _ sandbox: Sandbox, name: String?, labels: [String: String], runtime: RuntimeChoice
+    ) throws(SandboxError) -> TakenSnapshot {
+        let config = sandbox.state.withLock { $0.config }
+        let captured = try capture(sandbox, runtime)
+        let before = sandbox.state.withLock { $0.record }
+        let size = try sizeOf(captured)
+        let record = SnapshotRecord(
+            name: name, labels: labels, sandbox: before.id, parentSnapshot: before.parentSnapshot, image: before.image,
+            layers: captured.layers, sizeBytes: size,
+            config: SnapshotFacts(config: config, report: captured.report, pauseMs: captured.pauseMs).json)
+        try onStore { () throws(StoreError) in try store.createSnapshot(record, adding: captured.staged) }
+        var after = before
+        after.parentSnapshot = record.id
+        let updated = after
+        try onStore { () throws(StoreError) in try store.updateSandbox(updated) }
+        sandbox.state.withLock { $0.record.parentSnapshot = record.id }
+        housekeeping.shorten(record.layers, of: record.image) { [bases] in bases.hostFolders() }
+        return TakenSnapshot(record: record, report: captured.report, pauseMs: captured.pauseMs)
+    }
+
+    /// Makes `overrides.count` sandboxes from the present state of one. All or none.
+    public func fork(
+        _ sandbox: Sandbox, _ overrides: [Sandbox.Overrides], runtime: RuntimeChoice
+    ) throws(SandboxError) -> (children: [Sandbox], pauseMs: Double) {
+        let captured = try capture(sandbox, runtime)
+        let (record, config) = sandbox.state.withLock { ($0.record, $0.config) }
+        var children: [Sandbox] = []
+        do throws(SandboxError) {
+            for (index, override) in overrides.enumerated() {
+                children.append(
+                    try start(
+                        image: record.image, layers: captured.layers, name: override.name,
+                        labels: override.labels ?? record.labels,
+                        config: config.descended(from: sandbox.id, origin: .sandbox(sandbox.id), override),
+                        parentSnapshot: record.parentSnapshot, adding: index == 0 ? captured.staged : nil))
+            }
+        } catch {
+            // A child that cannot be destroyed now is destroyed with the engine.
+            for child in children { _ = try? destroy(child) }
+            throw error
+        }
+        housekeeping.shorten(captured.layers, of: record.image) { [bases] in bases.hostFolders() }
+        return (children, captured.pauseMs)
+    }
+
+    // MARK: Capture
+
+    /// The state of a sandbox's files at one instant.
+    private struct Captured {
+        /// All layers above the image, topmost first.
+        let layers: [LayerID]
+        /// The topmost of them, when it is a copy that nothing names yet.
+        let staged: StagedLayer?
+        /// The layer that the upper has become.
+        let sealed: LayerID
+        let report: Sandbox.RuntimeReport
+        let pauseMs: Double
+    }
+
+    private func sizeOf(_ captured: Captured) throws(SandboxError) -> Int64 {
+        if let staged = captured.staged { return staged.copied.bytes }
+        return try onStore { () throws(StoreError) in try store.sizeOfLayer(captured.sealed) }
+    }
+
+    private func capture(_ sandbox: Sandbox, _ runtime: RuntimeChoice) throws(SandboxError) -> Captured {
+        let incarnation = try sandbox.running()
+        if try onKernel({ () throws(KernelError) in try incarnation.isQuiet() }) {
+            return try seal(sandbox, incarnation)
+        }
+        let leftBehind = try onKernel { () throws(KernelError) in try incarnation.members().leftBehind }
+        if runtime == .require, !leftBehind.isEmpty {
+            throw .runtimeStateUnsupported(
+                leftBehind.map { .init(pid: $0.pid, command: $0.command, reason: Self.unkeptReason) })
+        }
+        var report = Sandbox.RuntimeReport()
+        report.dropped = leftBehind.map { member in
+            let reason = runtime == .none ? "files only were asked for" : Self.unkeptReason
+            return .init(pid: member.pid, command: member.command, reason: reason)
+        }
+        let record = sandbox.state.withLock { $0.record }
+        let store = store
+        let (staged, pauseMs) = try incarnation.whileStopped { () throws(SandboxError) in
+            try onStore { () throws(StoreError) in try store.copyUpper(of: record) }
+        }
+        return Captured(layers: [staged.id] + record.layers, staged: staged, sealed: staged.id,
+            report: report, pauseMs: pauseMs)
+    }
+
+    /// Turns the upper of a quiet sandbox into a layer and puts an empty one on top.
+    private func seal(_ sandbox: Sandbox, _ incarnation: Incarnation) throws(SandboxError) -> Captured {
+        let begun = ContinuousClock.now
+        let before = sandbox.state.withLock { $0.record }
+        let base = try bases.base(of: before.image)
+        let prepared = try onStore { () throws(StoreError) in try self.store.prepareFiles(for: before, on: before.layers) }
+        let files = layered(
+            id: before.id, files: prepared, on: before.layers, sealing: before.files, base)
+        let store = store
+        let layer = Mutex<LayerID?>(nil)
+        do throws(SandboxError) {
+            try incarnation.switchRoot(to: files, store: store.path) { () throws(SandboxError) in
+                var record = before
+                let sealed = try onStore { () throws(StoreError) in try store.seal(&record, into: prepared) }
+                let next = record
+                sandbox.state.withLock { $0.record = next }
+                layer.withLock { $0 = sealed.layer }
+                self.housekeeping.discard(sealed.previousFiles, of: next.id)
+            }
+        } catch {
+            let isSealed = sandbox.state.withLock { $0.record.files != before.files }
+            if isSealed {
+                // The layer is sealed, and the sandbox still writes to it: it must not go on.
+                change(sandbox, to: .error, reason: "\(error)") { $0.failure = "its root could not be replaced: \(error)" }
+                incarnation.destroy()
+            } else {
+                try? store.discardFiles(prepared, of: before.id)
+            }
+            throw error
+        }
+        let record = sandbox.state.withLock { $0.record }
+        guard let sealed = layer.withLock({ $0 }) else { preconditionFailure("a root that was replaced was sealed") }
+        return Captured(
+            layers: record.layers, staged: nil, sealed: sealed, report: Sandbox.RuntimeReport(),
+            pauseMs: (ContinuousClock.now - begun).milliseconds)
+    }
+}

@@ -1,0 +1,153 @@
+import Kernel
+import Store
+import Synchronization
+
+/// Makes sandboxes and keeps track of them.
+///
+/// Methods block for milliseconds; call them on a thread that may. Operations on one sandbox must not overlap.
+public final class SandboxManager: Sendable {
+    private struct Table {
+        var sandboxes: [String: Sandbox] = [:]
+        /// Ids of sandboxes that were destroyed, so that their users learn that much.
+        var destroyed = BoundedSet(capacity: 65_536)
+    }
+
+    public let store: Store
+    public let limits: LimitMechanisms
+    let ingredients: SandboxIngredients
+    let pool: NamespacePool
+    let bases: BaseFilesystems
+    let housekeeping: Housekeeping
+    private let table = Mutex(Table())
+    private let statusHandler = Mutex<(@Sendable (String, Sandbox.Status, String?) -> Void)?>(nil)
+
+    public init(store: Store, launch: Launch, initImage: [UInt8], loop: EventLoop) throws(SandboxError) {
+        self.store = store
+        ingredients = try SandboxIngredients(
+            loop: loop, ids: launch.ids, controlGroups: .probe(name: "isorun-" + store.engine.rawValue),
+            initImage: initImage)
+        for path in ingredients.controlGroups.cleanupPaths {
+            try onKernel { () throws(KernelError) in try launch.cleanUp(controlGroup: path) }
+        }
+        limits = LimitMechanisms(ingredients.controlGroups)
+        bases = try BaseFilesystems(store: store, launch: launch)
+        housekeeping = Housekeeping(store: store)
+        pool = NamespacePool(ingredients)
+        pool.fill()
+    }
+
+    /// Calls back with every change of a sandbox's status, and the reason where there is one to tell.
+    public func onStatusChange(_ handler: @escaping @Sendable (String, Sandbox.Status, String?) -> Void) {
+        statusHandler.withLock { $0 = handler }
+    }
+
+    // MARK: The table
+
+    /// - Throws: `sandboxNotFound` of the store, `destroyed`.
+    public func sandbox(_ id: String) throws(SandboxError) -> Sandbox {
+        let (sandbox, wasDestroyed) = table.withLock { ($0.sandboxes[id], $0.destroyed.contains(id)) }
+        if let sandbox { return sandbox }
+        if wasDestroyed { throw .destroyed(id: id) }
+        return try adoptHibernated(id)
+    }
+
+    /// This engine's sandboxes, and the hibernated ones of the store, which any engine may resume.
+    public func list() throws(SandboxError) -> [Sandbox] {
+        for record in try onStore({ () throws(StoreError) in try store.listSandboxes() }).records
+        where record.state == .hibernated {
+            // One that another engine takes or deletes meanwhile is not there any more.
+            _ = try? sandbox(record.id.rawValue)
+        }
+        return table.withLock { Array($0.sandboxes.values) }
+            .sorted { $0.describe().createdAt.nanoseconds < $1.describe().createdAt.nanoseconds }
+    }
+
+    func register(_ sandbox: Sandbox) { table.withLock { $0.sandboxes[sandbox.id] = sandbox } }
+
+    func unregister(_ sandbox: Sandbox) {
+        table.withLock { table in
+            table.sandboxes[sandbox.id] = nil
+            table.destroyed.insert(sandbox.id)
+        }
+    }
+
+    private func adoptHibernated(_ id: String) throws(SandboxError) -> Sandbox {
+        guard let name = SandboxID(rawValue: id) else { throw .store(.sandboxNotFound(id)) }
+        let record = try onStore { () throws(StoreError) in try store.sandbox(name) }
+        guard record.state == .hibernated else { throw .store(.sandboxInUse(name, engine: record.owner)) }
+        guard let config = SandboxConfig(json: record.config) else {
+            throw .store(.sandboxCorrupt(id, reason: "its configuration cannot be read"))
+        }
+        let adopted = Sandbox(.init(record: record, config: config, status: .hibernated), createMs: 0)
+        return table.withLock { table in
+            if let present = table.sandboxes[id] { return present }
+            table.sandboxes[id] = adopted
+            return adopted
+        }
+    }
+
+    /// Commands that run now, in all sandboxes.
+    public var runningExecutions: Int {
+        let sandboxes = table.withLock { Array($0.sandboxes.values) }
+        return sandboxes.reduce(0) { $0 + ($1.state.withLock { $0.incarnation }?.runningExecutions ?? 0) }
+    }
+
+    // MARK: Status
+
+    /// Sets the status and tells whoever listens.
+    func change(_ sandbox: Sandbox, to status: Sandbox.Status, reason: String? = nil, _ body: (inout Sandbox.State) -> Void = { _ in }) {
+        sandbox.state.withLock { state in
+            state.status = status
+            body(&state)
+        }
+        statusHandler.withLock { $0 }?(sandbox.id, status, reason)
+    }
+
+    /// Notices when the sandbox's PID 1 ends without having been asked to.
+    func watch(_ incarnation: Incarnation, of sandbox: Sandbox) {
+        incarnation.onEnd { [weak self, weak sandbox] in
+            guard let self, let sandbox else { return }
+            let isPresent = sandbox.state.withLock { $0.status == .running && $0.incarnation === incarnation }
+            if !isPresent { return }
+            let reason = "its first process was killed from outside, or memory ran out"
+            change(sandbox, to: .error, reason: reason) { state in
+                state.failure = reason
+                state.incarnation = nil
+            }
+            housekeeping.destroy(incarnation)
+        }
+    }
+
+    /// Waits for the deletions and merges that are under way.
+    public func finishHousekeeping() { housekeeping.finish() }
+
+    /// Destroys every running sandbox; hibernated ones stay in the store.
+    public func shutDown() {
+        let sandboxes = table.withLock { Array($0.sandboxes.values) }
+        for sandbox in sandboxes where sandbox.status != .hibernated {
+            // One that is destroyed already needs nothing more; files that cannot be deleted are the next gc's.
+            _ = try? destroy(sandbox)
+        }
+        pool.close()
+        housekeeping.finish()
+        ingredients.controlGroups.remove()
+        // The next engine that opens the store removes what cannot be removed now.
+        try? bases.close()
+        try? store.leave()
+    }
+}
+
+/// What holds each limit on this host.
+public struct LimitMechanisms: Sendable {
+    public let memory: LimitBackend
+    public let cpu: LimitBackend
+    public let pids: LimitBackend
+    public let disk: LimitBackend
+
+    init(_ groups: ControlGroups) {
+        memory = groups.mechanism(of: .memory)
+        cpu = groups.mechanism(of: .cpu)
+        pids = groups.mechanism(of: .pids) == .none ? .rlimit : groups.mechanism(of: .pids)
+        disk = .none
+    }
+}
