@@ -1,0 +1,52 @@
+import EmbeddedFiles
+import Kernel
+import Protocol
+import Sandbox
+import Store
+
+/// What comes to life with `initialize`: the open store and the sandboxes.
+final class EngineRuntime: Sendable {
+    let manager: SandboxManager
+    let store: Store
+    let host: HostFacts
+    let capabilities: Capabilities
+    let idle: IdleClock
+
+    /// - Parameter path: the store's, absolute.
+    init(storePath path: String, launch: Launch, loop: EventLoop, order: SandboxOrder) throws {
+        store = try Store.open(path)
+        manager = try SandboxManager(
+            store: store, launch: launch, initImage: EmbeddedFiles.initImage(), loop: loop)
+        host = try HostFacts.find(launch: launch, store: store)
+        capabilities = Capabilities(
+            runtimeState: .init(supported: false, reason: SandboxManager.unkeptReason),
+            network: [.none],
+            limits: .init(
+                memory: .init(manager.limits.memory), cpu: .init(manager.limits.cpu), pids: .init(manager.limits.pids),
+                disk: .init(manager.limits.disk)),
+            images: [.host, .archive])
+        idle = IdleClock(manager: manager, order: order)
+    }
+}
+
+extension Capabilities.LimitMechanism {
+    init(_ backend: LimitBackend) {
+        self =
+            switch backend {
+            case .cgroup2: .cgroup2
+            case .cgroup1: .cgroup1
+            case .rlimit: .rlimit
+            case .none: .none
+            }
+    }
+}
+
+extension HostFacts {
+    static func find(launch: Launch, store: Store) throws -> HostFacts {
+        let system = HostSystem.current()
+        return HostFacts(
+            kernel: system.release, arch: system.machine, rootless: launch.hostUser != 0,
+            subordinateIDs: launch.ids != .single, store: store.path,
+            storeFilesystem: try store.filesystemName(), reflink: try store.supportsReflinks())
+    }
+}

@@ -1,0 +1,89 @@
+import Kernel
+import Protocol
+import Sandbox
+import Store
+
+/// The one place where failures of the kernel half become the protocol's errors.
+enum ErrorTranslation {
+    static func protocolError(for error: any Error) -> ProtocolError {
+        switch error {
+        case let error as ProtocolError: error
+        case let error as SandboxError: translate(error)
+        case let error as StoreError: translate(error)
+        case let error as KernelError: translate(error)
+        case is CancellationError: .requestCancelled()
+        default: .internalError("\(error)")
+        }
+    }
+
+    private static func translate(_ error: SandboxError) -> ProtocolError {
+        switch error {
+        case .kernel(let error): translate(error)
+        case .store(let error): translate(error)
+        case .wrongState(let id, let status, let allowed):
+            .wrongState(id, status: .init(status), allowed: allowed.map { .init($0) })
+        case .destroyed(let id): .sandboxDestroyed(id)
+        case .failed(let id, let reason): .sandboxFailed(id, reason: reason)
+        case .commandNotFound(let command): .commandNotFound(command)
+        case .commandNotExecutable(let command, let reason): .commandNotExecutable(command, reason: reason)
+        case .userNotFound(let user):
+            .invalidParams(
+                method: "sandbox/exec", field: "user",
+                "names `\(user)`, which the sandbox's /etc/passwd and /etc/group do not know")
+        case .directoryNotFound(let path): .pathNotFound(path)
+        case .limitExceeded(let limit, let reason): .limitExceeded(limit: limit, reason)
+        case .runtimeStateUnsupported(let processes):
+            .runtimeStateUnsupported(
+                processes.map { .init(pid: Int($0.pid), command: $0.command, reason: $0.reason) })
+        case .hostUnsupported(let feature, let reason, let fix):
+            .hostUnsupported(feature: feature, reason: reason, fix: fix)
+        case .networkUnavailable(let reason, let fix): .networkUnavailable(reason: reason, fix: fix)
+        case .path(let error): translate(error)
+        case .snapshotIncompatible(let id, let reason): .snapshotIncompatible(id, reason: reason)
+        }
+    }
+
+    private static func translate(_ error: StoreError) -> ProtocolError {
+        switch error {
+        case .snapshotNotFound(let id): .snapshotNotFound(id)
+        case .snapshotCorrupt(let id, let reason): .snapshotCorrupt(id, reason: reason)
+        case .sandboxNotFound(let id): .sandboxNotFound(id)
+        case .sandboxCorrupt(let id, let reason): .sandboxFailed(id, reason: reason)
+        case .sandboxInUse(let id, _): .sandboxNotFound(id.rawValue)
+        case .imageNotFound(let reference): .imageNotFound(reference)
+        case .imageInvalid(let reason): .imageInvalid("", reason: reason)
+        case .imageInUse(let reference, let user): .imageInUse(reference, by: [user])
+        case .storeLocked(let path): .storeLocked(path, reason: "another process has held its lock for too long")
+        case .storeCorrupt(let reason): .storeCorrupt("", reason: reason)
+        case .newerVersion, .notAStore: .storeCorrupt("", reason: error.description)
+        case .noSpace(let error): .noSpace(error.subject)
+        case .readOnly(let error): .permissionDenied(error.subject, reason: "the filesystem is read-only")
+        case .treeTooDeep(let path): .limitExceeded(limit: "depth", "the folders below `\(path.prefix(200))` are nested too deeply")
+        case .notCopyable(let path, let reason): .permissionDenied(path, reason: reason)
+        case .cancelled: .requestCancelled()
+        case .kernel(let error): translate(error)
+        }
+    }
+
+    private static func translate(_ error: PathError) -> ProtocolError {
+        switch error.kind {
+        case .notFound: .pathNotFound(error.path)
+        case .exists: .pathExists(error.path)
+        case .notDirectory: .pathNotDirectory(error.path)
+        case .isDirectory: .pathIsDirectory(error.path)
+        case .tooLong:
+            .invalidParams(
+                method: "fs", field: "path", "is longer than the filesystem allows: `\(error.path.prefix(100))…`")
+        case .permissionDenied(let reason): .permissionDenied(error.path, reason: reason)
+        }
+    }
+
+    private static func translate(_ error: KernelError) -> ProtocolError {
+        switch error.errno {
+        case .noSpace, .quotaExceeded: .noSpace(error.subject)
+        case .tooManyOpenFiles, .tooManyOpenFilesInSystem:
+            .limitExceeded(limit: "openFiles", "the engine has as many files open as it may: \(error)")
+        default: .internalError("\(error)")
+        }
+    }
+}

@@ -1,0 +1,19 @@
+/// Which handler carries out which method.
+enum MethodTable {
+    private static let all: [any RequestHandler.Type] = [
+        InitializeHandler.self, ShutdownHandler.self, DiscoverHandler.self,
+        SandboxCreateHandler.self, SandboxExecHandler.self, SandboxSnapshotHandler.self, SandboxExplainHandler.self,
+        SandboxRestoreHandler.self, SandboxForkHandler.self, SandboxRollbackHandler.self,
+        SandboxHibernateHandler.self, SandboxResumeHandler.self, SandboxDestroyHandler.self, SandboxGetHandler.self,
+        SandboxListHandler.self, SandboxSetTimeoutHandler.self, SandboxStatsHandler.self, SandboxDiffHandler.self,
+        SnapshotListHandler.self, SnapshotGetHandler.self, SnapshotDeleteHandler.self, SnapshotDiffHandler.self,
+        ImageImportHandler.self, ImageListHandler.self, ImageGetHandler.self, ImageRemoveHandler.self,
+        FileReadHandler.self, FileWriteHandler.self, FileListHandler.self, FileStatHandler.self,
+        FileMakeDirectoryHandler.self, FileRemoveHandler.self, FileMoveHandler.self, FileCopyInHandler.self,
+        FileCopyOutHandler.self,
+        EngineInfoHandler.self, EngineStatsHandler.self, EngineCollectGarbageHandler.self,
+    ]
+
+    static let handlers: [String: any RequestHandler.Type] = Dictionary(
+        uniqueKeysWithValues: all.map { ($0.method, $0) })
+}

@@ -1,0 +1,19 @@
+import Kernel
+import Protocol
+
+enum InitializeHandler: RequestHandler {
+    typealias Request = Initialize
+
+    static func handle(_ params: Initialize.Params, _ context: RequestContext) async throws -> Initialize.Result {
+        let session = context.session
+        let runtime = try await BlockingWork.run {
+            if let pid = params.clientProcessID { try session.launch.watch(hostProcess: Int32(pid)) }
+            return try EngineRuntime(
+                storePath: params.store ?? session.defaultStore, launch: session.launch, loop: session.loop,
+                order: session.order)
+        }
+        session.endInitialization(runtime)
+        return Initialize.Result(
+            version: EngineVersion.current, capabilities: runtime.capabilities, host: runtime.host)
+    }
+}

@@ -1,0 +1,57 @@
+import Protocol
+import Sandbox
+
+enum SandboxCreateHandler: RequestHandler {
+    typealias Request = SandboxCreate
+
+    static func handle(_ params: SandboxCreate.Params, _ context: RequestContext) async throws -> SandboxObject {
+        let runtime = try context.runtime
+        let network = try NetworkChoice.resolve(params.network)
+        for mount in params.mounts where mount.mode != .copy {
+            throw ProtocolError.hostUnsupported(
+                feature: "mounts with mode `\(mount.mode.rawValue)`",
+                reason: "this version of the engine brings host folders in by copy only", fix: "Use mode `copy`.")
+        }
+        let config = SandboxConfig(
+            environment: params.env, directory: params.cwd, user: params.user, hostname: params.hostname,
+            limits: SandboxLimits(
+                vcpus: params.vcpus, memMiB: params.memMiB, diskMiB: params.diskMiB, pidsMax: params.pidsMax),
+            network: network, idleTimeoutSec: params.timeoutSec,
+            onTimeout: params.onTimeout == .destroy ? .destroy : .hibernate)
+        let request = NewSandboxRequest(
+            image: params.image, name: params.name, labels: params.labels, config: config)
+        let mounts = params.mounts
+        return try await SandboxBirth.register(in: runtime) {
+            let sandbox = try runtime.manager.create(request)
+            do {
+                for mount in mounts { _ = try sandbox.files().copyIn(mount.source, to: mount.target) }
+            } catch {
+                _ = try runtime.manager.destroy(sandbox)
+                throw error
+            }
+            return [sandbox]
+        }[0]
+    }
+}
+
+/// What create, restore and fork have in common once their sandboxes are there.
+enum SandboxBirth {
+    /// Runs `body`, starts the idle clocks, and describes what was made. When the request was cancelled meanwhile, what was
+    /// made is destroyed again.
+    static func register(
+        in runtime: EngineRuntime, _ body: @escaping @Sendable () throws -> [Sandbox]
+    ) async throws -> [SandboxObject] {
+        let sandboxes = try await BlockingWork.run(body)
+        if Task.isCancelled {
+            try await BlockingWork.run {
+                for sandbox in sandboxes { _ = try runtime.manager.destroy(sandbox) }
+            }
+            throw CancellationError()
+        }
+        for sandbox in sandboxes {
+            let seconds = sandbox.describe().config.idleTimeoutSec
+            if seconds > 0 { runtime.idle.set(sandbox.id, timeoutSec: seconds) }
+        }
+        return sandboxes.map(SandboxObject.init)
+    }
+}

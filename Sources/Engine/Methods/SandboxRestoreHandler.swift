@@ -1,0 +1,14 @@
+import Protocol
+import Sandbox
+
+enum SandboxRestoreHandler: RequestHandler {
+    typealias Request = SandboxRestore
+
+    static func handle(_ params: SandboxRestore.Params, _ context: RequestContext) async throws -> SandboxObject {
+        let runtime = try context.runtime
+        let overrides = try Sandbox.Overrides(params.overrides)
+        return try await SandboxBirth.register(in: runtime) {
+            [try runtime.manager.restore(params.snapshotID, overrides)]
+        }[0]
+    }
+}

@@ -1,0 +1,52 @@
+import Protocol
+import Sandbox
+import Store
+
+enum SnapshotListHandler: RequestHandler {
+    typealias Request = SnapshotList
+
+    static func handle(_ params: SnapshotList.Params, _ context: RequestContext) async throws -> SnapshotList.Result {
+        let store = try context.runtime.store
+        let listing = try await BlockingWork.run { try store.listSnapshots() }
+        for (id, error) in listing.damaged { Log.write("snapshot \(id) is left out of the list: \(error)") }
+        let snapshots = listing.records.compactMap(SnapshotObject.init)
+        return SnapshotList.Result(
+            snapshots: snapshots.filter { snapshot in
+                (params.sandboxID ?? snapshot.sandboxID) == snapshot.sandboxID
+                    && snapshot.labels.contains(params.labels)
+            })
+    }
+}
+
+enum SnapshotGetHandler: RequestHandler {
+    typealias Request = SnapshotGet
+
+    static func handle(_ params: SnapshotOnlyParams, _ context: RequestContext) async throws -> SnapshotObject {
+        let manager = try context.runtime.manager
+        let (record, facts) = try await BlockingWork.run { try manager.snapshotRecord(params.snapshotID) }
+        return SnapshotObject(record, facts.report, pauseMs: facts.pauseMs)
+    }
+}
+
+enum SnapshotDeleteHandler: RequestHandler {
+    typealias Request = SnapshotDelete
+
+    static func handle(_ params: SnapshotOnlyParams, _ context: RequestContext) async throws -> NullResult {
+        let manager = try context.runtime.manager
+        try await BlockingWork.run { try manager.deleteSnapshot(params.snapshotID) }
+        return NullResult()
+    }
+}
+
+enum SnapshotDiffHandler: RequestHandler {
+    typealias Request = SnapshotDiff
+
+    static func handle(_ params: SnapshotDiff.Params, _ context: RequestContext) async throws -> ChangesResult {
+        let manager = try context.runtime.manager
+        return try await BlockingWork.run {
+            ChangesResult(
+                changes: try manager.changes(from: params.from, to: params.to)
+                    .map { Protocol.FileChange(path: $0.path, kind: $0.kind, type: $0.type, size: $0.size) })
+        }
+    }
+}

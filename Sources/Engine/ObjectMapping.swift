@@ -1,0 +1,146 @@
+import Kernel
+import Protocol
+import Sandbox
+import Store
+
+// The kernel half's values as the protocol shows them.
+
+extension Protocol.SandboxStatus {
+    init(_ status: Sandbox.Status) {
+        self =
+            switch status {
+            case .creating: .creating
+            case .running: .running
+            case .hibernated: .hibernated
+            case .destroyed: .destroyed
+            case .error: .error
+            }
+    }
+}
+
+extension Protocol.NetworkMode {
+    init(_ mode: Sandbox.NetworkMode) {
+        self =
+            switch mode {
+            case .nat: .nat
+            case .none: .none
+            }
+    }
+}
+
+extension Protocol.RuntimeReport {
+    init(_ report: Sandbox.RuntimeReport) {
+        self.init(
+            kept: report.kept,
+            dropped: report.dropped.map { .init(pid: Int($0.pid), command: $0.command, reason: $0.reason) },
+            reset: report.reset.map { .init(pid: Int($0.pid), command: $0.command, what: $0.what) })
+    }
+}
+
+extension Timestamp {
+    init(_ time: FileTime) {
+        let (seconds, nanoseconds) = time.nanoseconds.quotientAndRemainder(dividingBy: 1_000_000_000)
+        self.init(seconds: seconds, nanoseconds: nanoseconds)
+    }
+}
+
+extension Protocol.FileType {
+    init(_ kind: FileKind) {
+        self =
+            switch kind {
+            case .regular: .file
+            case .directory: .directory
+            case .symlink: .symlink
+            case .fifo: .fifo
+            case .socket: .socket
+            case .characterDevice: .characterDevice
+            case .blockDevice: .blockDevice
+            }
+    }
+}
+
+extension Protocol.FileChange {
+    /// - Parameter path: from the root, without a slash at the beginning.
+    init(path: FilePath, kind: LayerChange.Kind, type: FileKind, size: Int64) {
+        let wireKind: Kind =
+            switch kind {
+            case .added: .added
+            case .modified: .modified
+            case .deleted: .deleted
+            case .type: .type
+            }
+        self.init(path: "/\(path)", kind: wireKind, type: .init(type), size: Int(size))
+    }
+}
+
+extension SandboxObject {
+    init(_ sandbox: Sandbox) {
+        let facts = sandbox.describe()
+        let config = facts.config
+        let parent: Parent? =
+            switch config.origin {
+            case .sandbox(let id): .sandbox(id)
+            case .snapshot(let id): .snapshot(id)
+            case nil: nil
+            }
+        self.init(
+            id: facts.id, name: facts.name, labels: facts.labels, status: .init(facts.status), image: facts.image,
+            env: config.environment, cwd: config.directory, user: config.user,
+            hostname: config.hostname ?? facts.id, vcpus: config.limits.vcpus, memMiB: config.limits.memMiB,
+            diskMiB: config.limits.diskMiB, pidsMax: config.limits.pidsMax,
+            network: .init(mode: .init(config.network.mode), reason: config.network.reason),
+            createTime: .milliseconds(facts.createMs), createdAt: Timestamp(facts.createdAt), parent: parent,
+            timeoutSec: config.idleTimeoutSec, runtime: nil)
+    }
+}
+
+extension SnapshotObject {
+    /// Nil when the record's own part cannot be read.
+    init?(_ record: SnapshotRecord) {
+        guard let facts = SnapshotFacts(json: record.config) else { return nil }
+        self.init(record, facts.report, pauseMs: facts.pauseMs)
+    }
+
+    init(_ record: SnapshotRecord, _ report: Sandbox.RuntimeReport, pauseMs: Double) {
+        self.init(
+            id: record.id.rawValue, name: record.name, labels: record.labels, sandboxID: record.sandbox.rawValue,
+            parentSnapshotID: record.parentSnapshot?.rawValue, image: record.image.reference,
+            createdAt: Timestamp(record.createdAt), sizeBytes: Int(record.sizeBytes), memoryBytes: 0,
+            pause: .milliseconds(pauseMs), runtime: .init(report))
+    }
+}
+
+extension Sandbox.Overrides {
+    /// - Throws: `networkUnavailable` for a network that cannot be had.
+    init(_ overrides: SandboxOverrides) throws {
+        self.init(
+            name: overrides.name, labels: overrides.labels, environment: overrides.env ?? [:], vcpus: overrides.vcpus,
+            memMiB: overrides.memMiB, network: try overrides.network.map { try NetworkChoice.resolve($0).mode },
+            idleTimeoutSec: overrides.timeoutSec)
+    }
+}
+
+extension RuntimeChoice {
+    init(_ policy: RuntimePolicy) {
+        self =
+            switch policy {
+            case .auto: .auto
+            case .require: .require
+            case .none: .none
+            }
+    }
+}
+
+/// Which network a sandbox gets.
+enum NetworkChoice {
+    static let natReason = "this version of the engine has no outbound network yet"
+
+    /// Without a wish: the best there is, with the reason why it is no better.
+    static func resolve(_ wish: NetworkParams?) throws -> SandboxNetwork {
+        switch wish?.mode {
+        case .nat: throw ProtocolError.networkUnavailable(reason: natReason, fix: "Leave `network` out or use `none`.")
+        case .some(.none): return SandboxNetwork(mode: .none)
+        case nil: return SandboxNetwork(mode: .none, reason: natReason)
+        }
+    }
+}

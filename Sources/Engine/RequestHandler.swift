@@ -1,0 +1,38 @@
+import JSON
+import JSONRPC
+import Protocol
+
+/// Carries out one method. Handlers return or throw; only the session answers, exactly once.
+protocol RequestHandler: Sendable {
+    associatedtype Request: ProtocolRequest
+
+    /// - Throws: any error that `ErrorTranslation` knows.
+    static func handle(_ params: Request.Params, _ context: RequestContext) async throws -> Request.Result
+}
+
+extension RequestHandler {
+    static var method: String { Request.method }
+
+    /// Decodes, handles, encodes.
+    static func run(_ members: [String: JSONValue], _ session: Session, _ id: RequestID) async throws -> JSONValue {
+        let (params, token) = try Request.decode(members)
+        return try await handle(params, RequestContext(session: session, id: id, workDoneToken: token)).json
+    }
+}
+
+/// What a handler works with.
+struct RequestContext: Sendable {
+    let session: Session
+    let id: RequestID
+    let workDoneToken: Token?
+
+    /// What came to life with `initialize`.
+    var runtime: EngineRuntime {
+        get throws {
+            guard let runtime = session.runtime else {
+                throw ProtocolError.internalError("a request was let through before `initialize` was answered")
+            }
+            return runtime
+        }
+    }
+}
