@@ -1,0 +1,112 @@
+import { Cancellation } from './cancellation'
+import { EngineLink } from './engine-link'
+import { ConnectionClosedError } from './errors'
+import type { CallOptions, EngineDescription, IsorunOptions } from './types'
+
+/** A piece of a command's output. */
+export interface OutputChunk {
+    readonly stream: 'stdout' | 'stderr'
+    readonly data: string
+}
+
+export interface OutputSubscription {
+    /** To be sent as `outputToken`. */
+    readonly token: string
+    end(): void
+}
+
+/** One try to reach an engine; over when it failed or its engine has ended. */
+interface Attempt {
+    /** Settles when the engine's process has started. */
+    readonly link: Promise<EngineLink>
+    /** Settles when the engine takes requests. */
+    readonly ready: Promise<EngineLink>
+    over: boolean
+}
+
+/**
+ * The client's connection through its whole life, over several engines.
+ *
+ * The first call starts an engine. After its end, or after `close`, every call rejects until `connect` starts
+ * another one: a program must know that its sandboxes are gone.
+ */
+export class EngineSession {
+    private attempt: Attempt | undefined
+    private closed: Promise<void> | undefined
+    private readonly outputs = new Map<string, (chunk: OutputChunk) => void>()
+    private nextToken = 1
+
+    constructor(private readonly options: IsorunOptions) {}
+
+    /** Starts an engine unless one is running; after `close` and after an engine's end, a new one. */
+    async connect(options: CallOptions = {}): Promise<EngineDescription> {
+        const cancellation = new Cancellation('connect', options)
+        try {
+            await cancellation.race(this.closed ?? Promise.resolve())
+            this.closed = undefined
+            if (this.attempt === undefined || this.attempt.over) this.attempt = this.open()
+            return (await cancellation.race(this.attempt.ready)).description
+        } finally {
+            cancellation.dispose()
+        }
+    }
+
+    /**
+     * Sends one request, in the order of the calls.
+     * `undo` gets the result of a request that was carried out although the call had been cancelled.
+     */
+    async call<Result>(method: string, params: unknown, options: CallOptions = {},
+                       undo?: (result: Result) => void): Promise<Result> {
+        if (this.closed !== undefined) throw new ConnectionClosedError(method)
+        const cancellation = new Cancellation(method, options)
+        try {
+            this.attempt ??= this.open()
+            const link = await cancellation.race(this.attempt.ready)
+            return await link.request(method, params, { cancellation, undo })
+        } finally {
+            cancellation.dispose()
+        }
+    }
+
+    /** Ends the engine, and waits for its end. Calling it again is harmless. */
+    close(): Promise<void> {
+        this.closed ??= this.closeAttempt()
+        return this.closed
+    }
+
+    /** Passes the output that the engine sends under a new token to `onChunk`, until it is ended. */
+    subscribeOutput(onChunk: (chunk: OutputChunk) => void): OutputSubscription {
+        const token = `output-${this.nextToken++}`
+        this.outputs.set(token, onChunk)
+        return { token, end: () => this.outputs.delete(token) }
+    }
+
+    private open(): Attempt {
+        const link = EngineLink.start(this.options, {
+            onNotification: (method, params) => this.receive(method, params),
+            onEnd: () => { attempt.over = true },
+        })
+        const ready = link.then(async (started) => {
+            await started.initialize(this.options.store)
+            return started
+        })
+        const attempt: Attempt = { link, ready, over: false }
+        ready.catch(() => { attempt.over = true })
+        return attempt
+    }
+
+    private async closeAttempt(): Promise<void> {
+        const attempt = this.attempt
+        this.attempt = undefined
+        if (attempt === undefined) return
+        const link = await attempt.link.catch(() => undefined) // One that failed has left nothing to close.
+        await link?.close()
+    }
+
+    /** Notifications of other kinds are for clients that asked for them, as the language server protocol has it. */
+    private receive(method: string, params: Record<string, unknown>): void {
+        if (method !== 'exec/output' || typeof params.token !== 'string' || typeof params.data !== 'string') return
+        if (params.stream !== 'stdout' && params.stream !== 'stderr') return
+        this.outputs.get(params.token)?.({ stream: params.stream, data: params.data })
+    }
+}

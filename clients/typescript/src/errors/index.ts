@@ -1,0 +1,3 @@
+export * from './isorun-error'
+export * from './client-errors'
+export * from './engine-errors'

@@ -1,0 +1,4 @@
+export { Isorun } from './isorun'
+export { Sandbox } from './sandbox'
+export * from './errors'
+export * from './types'

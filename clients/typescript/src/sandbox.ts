@@ -1,0 +1,191 @@
+import { asyncDispose } from './async-dispose'
+import type { EngineSession } from './engine-session'
+import { NotSupportedError, SandboxDestroyedError, SandboxNotFoundError } from './errors'
+import { exec, execStream } from './exec'
+import { readWholeFile, writeWholeFile } from './files'
+import type { SandboxLog } from './sandbox-log'
+import { snapshotFromWire } from './snapshots'
+import type { WireSnapshot } from './snapshots'
+import type {
+    CallOptions, Command, DestroyResult, DirectoryEntry, ExecOptions, ExecResult, ExecStreamOptions, FileChange,
+    ForkOptions, Labels, ProcessVerdict, SandboxInfo, SandboxStats, Snapshot, SnapshotOptions, WriteFileOptions,
+} from './types'
+
+const MAX_PORT = 65535
+
+/** @internal What a sandbox needs of the client that it came from. */
+export interface SandboxContext {
+    readonly session: EngineSession
+    readonly log: SandboxLog
+}
+
+/** A handle on one sandbox of the engine. Any number of handles may refer to the same sandbox. */
+export class Sandbox {
+    readonly id: string
+    /** How long the creation took, in milliseconds. */
+    readonly createMs: number
+    readonly image: string
+    readonly vcpus: number
+    readonly memMiB: number
+    readonly diskMiB: number
+    readonly name: string | undefined
+    readonly labels: Labels
+
+    private constructor(private readonly context: SandboxContext, private readonly created: SandboxInfo) {
+        this.id = created.id
+        this.createMs = created.createMs
+        this.image = created.image
+        this.vcpus = created.vcpus
+        this.memMiB = created.memMiB
+        this.diskMiB = created.diskMiB
+        this.name = created.name
+        this.labels = created.labels
+    }
+
+    /** @internal */
+    static attach(context: SandboxContext, info: SandboxInfo): Sandbox {
+        return new Sandbox(context, info)
+    }
+
+    /** @internal The result of a cancelled request that made sandboxes all the same; nobody holds them. */
+    static discard(context: SandboxContext, infos: readonly SandboxInfo[]): void {
+        for (const { id } of infos) {
+            context.session.call('sandbox/destroy', { sandboxId: id })
+                .catch((error: Error) => process.emitWarning(`isorun: sandbox ${id} is left over: ${error.message}`))
+        }
+    }
+
+    /** Runs a command and waits for it. A non-zero exit code is a result, not an exception. */
+    async exec(command: Command, timeoutSecOrOptions: number | ExecOptions = {},
+               options: CallOptions = {}): Promise<ExecResult> {
+        const execOptions =
+            typeof timeoutSecOrOptions === 'number' ? { timeoutSec: timeoutSecOrOptions } : timeoutSecOrOptions
+        return exec(this.context.session, this.id, command, execOptions, options)
+    }
+
+    /** As `exec`, and passes the output on while it is printed. */
+    async execStream(command: Command, streamOptions: ExecStreamOptions = {},
+                     options: CallOptions = {}): Promise<ExecResult> {
+        return execStream(this.context.session, this.id, command, streamOptions, options)
+    }
+
+    /** Writes a file atomically. `path` is absolute, inside the sandbox. */
+    async writeFile(path: string, content: string | Uint8Array, writeOptions: WriteFileOptions = {},
+                    options: CallOptions = {}): Promise<void> {
+        await writeWholeFile(this.context.session, this.id, path, content, writeOptions, options)
+    }
+
+    /** Reads a file as UTF-8. */
+    async readFile(path: string, options: CallOptions = {}): Promise<string> {
+        const bytes = await this.readFileBytes(path, options)
+        return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')
+    }
+
+    /** Reads a file exactly. */
+    async readFileBytes(path: string, options: CallOptions = {}): Promise<Uint8Array> {
+        return readWholeFile(this.context.session, this.id, path, options)
+    }
+
+    async readdir(path: string, options: CallOptions = {}): Promise<DirectoryEntry[]> {
+        return (await this.call<{ entries: DirectoryEntry[] }>('fs/list', { path }, options)).entries
+    }
+
+    /** Copies a file or folder of the host into the sandbox, of any size. */
+    async copyIn(hostPath: string, path: string, options: CallOptions = {}): Promise<void> {
+        await this.call('fs/copyIn', { source: hostPath, path }, options)
+    }
+
+    /** Copies a file or folder of the sandbox to the host, of any size. */
+    async copyOut(path: string, hostPath: string, options: CallOptions = {}): Promise<void> {
+        await this.call('fs/copyOut', { path, destination: hostPath }, options)
+    }
+
+    async info(options: CallOptions = {}): Promise<SandboxInfo> {
+        return this.call('sandbox/get', {}, options)
+    }
+
+    async stats(options: CallOptions = {}): Promise<SandboxStats> {
+        return this.call('sandbox/stats', {}, options)
+    }
+
+    /** Keeps the sandbox as it is now; the sandbox runs on. */
+    async snapshot(snapshotOptions: SnapshotOptions = {}, options: CallOptions = {}): Promise<Snapshot> {
+        const undo = ({ id }: WireSnapshot): void => {
+            this.context.session.call('snapshot/delete', { snapshotId: id })
+                .catch((error: Error) => process.emitWarning(`isorun: snapshot ${id} is left over: ${error.message}`))
+        }
+        return snapshotFromWire(await this.call('sandbox/snapshot', { ...snapshotOptions }, options, undo))
+    }
+
+    /** What a snapshot taken now would keep of the running processes, and why not the rest. */
+    async explain(options: CallOptions = {}): Promise<ProcessVerdict[]> {
+        return (await this.call<{ processes: ProcessVerdict[] }>('sandbox/explain', {}, options)).processes
+    }
+
+    /** The files that differ from the image, or from a snapshot. */
+    async diff(diffOptions: { against?: string } = {}, options: CallOptions = {}): Promise<FileChange[]> {
+        return (await this.call<{ changes: FileChange[] }>('sandbox/diff', { ...diffOptions }, options)).changes
+    }
+
+    /** Takes this sandbox back to a snapshot of it or of one of its ancestors, under the same id. */
+    async rollback(snapshotId: string, options: CallOptions = {}): Promise<SandboxInfo> {
+        return this.call('sandbox/rollback', { snapshotId }, options)
+    }
+
+    /** Makes `count` copies of the sandbox as it is now: all of them, or none and an error. */
+    async fork(count = 1, forkOptions: ForkOptions = {}, options: CallOptions = {}): Promise<Sandbox[]> {
+        const { sandboxes } = await this.call<{ sandboxes: SandboxInfo[] }>(
+            'sandbox/fork', { ...forkOptions, count }, options,
+            (late) => Sandbox.discard(this.context, late.sandboxes),
+        )
+        return sandboxes.map((info) => Sandbox.attach(this.context, info))
+    }
+
+    /** Takes the processes out of memory; the id stays valid. */
+    async hibernate(options: CallOptions = {}): Promise<void> {
+        await this.call('sandbox/hibernate', {}, options)
+    }
+
+    /** Brings the processes of a hibernated sandbox back. */
+    async resume(options: CallOptions = {}): Promise<void> {
+        await this.call('sandbox/resume', {}, options)
+    }
+
+    /** Sets after how many idle seconds the sandbox times out; 0 disables it. */
+    async setTimeout(seconds: number, options: CallOptions = {}): Promise<void> {
+        await this.call('sandbox/setTimeout', { timeoutSec: seconds }, options)
+    }
+
+    /**
+     * The address of a port of the sandbox.
+     * @throws RangeError outside of 1 to 65535; NotSupportedError, for this engine forwards no ports yet.
+     */
+    url(port: number, path = '/'): string {
+        if (!Number.isInteger(port) || port < 1 || port > MAX_PORT) {
+            throw new RangeError(`port: expected an integer from 1 to ${MAX_PORT}, got ${String(port)}`)
+        }
+        throw new NotSupportedError(`Ports of a local sandbox are not forwarded yet (port ${port}, path ${path}).`)
+    }
+
+    /** @throws SandboxDestroyedError (or SandboxNotFoundError, when the engine has forgotten it) the second time. */
+    async destroy(options: CallOptions = {}): Promise<DestroyResult> {
+        const answer = await this.call<Omit<DestroyResult, 'costCents'>>('sandbox/destroy', {}, options)
+        const result: DestroyResult = { ...answer, costCents: 0 }
+        this.context.log.add(this.created, result)
+        return result
+    }
+
+    /** Destroys the sandbox at the end of an `await using` scope, unless that has been done already. */
+    async [asyncDispose](): Promise<void> {
+        try {
+            await this.destroy()
+        } catch (error) {
+            if (!(error instanceof SandboxDestroyedError || error instanceof SandboxNotFoundError)) throw error
+        }
+    }
+
+    private call<Result>(method: string, params: Record<string, unknown>, options: CallOptions,
+                         undo?: (result: Result) => void): Promise<Result> {
+        return this.context.session.call(method, { ...params, sandboxId: this.id }, options, undo)
+    }
+}

@@ -1,0 +1,295 @@
+/** What this package needs of an `AbortSignal`; the global one of every platform fits. */
+export interface AbortSignalLike {
+    readonly aborted: boolean
+    readonly reason?: unknown
+    addEventListener(type: 'abort', listener: () => void, options?: { once?: boolean }): void
+    removeEventListener(type: 'abort', listener: () => void): void
+}
+
+/** Options of a single call, always its last argument. */
+export interface CallOptions {
+    /** Aborting it cancels the request in the engine and rejects the call with an `AbortError`. */
+    signal?: AbortSignalLike
+    /** How long to wait for the answer before the request is cancelled with a `RequestTimeoutError`. */
+    timeoutMs?: number
+}
+
+export interface IsorunOptions {
+    /** The engine's program (a path, or a name looked up in `PATH`) or its whole command line. */
+    engine?: string | readonly string[]
+    /** The folder that keeps images and snapshots; the engine's own default when left out. */
+    store?: string
+    /** Variables for the engine's process, on top of this process's; `undefined` removes one. */
+    env?: Readonly<Record<string, string | undefined>>
+    /** Accepted so that programs for the hosted service run unchanged; not used. */
+    apiKey?: string
+    /** Accepted so that programs for the hosted service run unchanged; not used. */
+    apiUrl?: string
+}
+
+export type Labels = Readonly<Record<string, string>>
+export type SandboxStatus = 'creating' | 'running' | 'hibernated' | 'destroyed' | 'error'
+export type NetworkMode = 'nat' | 'none'
+
+/** A host folder brought into a sandbox. */
+export interface Mount {
+    /** Absolute path on the host. */
+    source: string
+    /** Absolute path in the sandbox. */
+    target: string
+    mode: 'copy' | 'ro' | 'rw'
+}
+
+export interface NetworkOptions {
+    /** The engine's own way to choose: `nat`, or `none` for loopback only. */
+    mode?: NetworkMode
+    /** Host rules of the hosted service. The local engine has none and refuses them. */
+    allow?: readonly string[]
+    /** Host rules of the hosted service. The local engine has none and refuses them. */
+    deny?: readonly string[]
+}
+
+export interface CreateOptions {
+    /** Default: `host`, the machine's own system files under a private writable layer. */
+    image?: string
+    name?: string
+    labels?: Labels
+    env?: Readonly<Record<string, string>>
+    /** Working directory of commands; default `/`. */
+    cwd?: string
+    /** Default `root`. */
+    user?: string
+    hostname?: string
+    /** Default 1. */
+    vcpus?: number
+    /** Default 1024. */
+    memMiB?: number
+    /** Default 4096. */
+    diskMiB?: number
+    /** Default 1024. */
+    pidsMax?: number
+    /** Seconds without a request after which `onTimeout` happens; 0, the default, is never. */
+    timeoutSec?: number
+    /** Default `destroy`, as on the hosted service. */
+    onTimeout?: 'hibernate' | 'destroy'
+    network?: NetworkOptions
+    /** `unrestricted` or `locked-down`; excludes `network`. */
+    networkProfile?: string
+    mounts?: readonly Mount[]
+    /** Offered by the hosted service only; refused. */
+    credentials?: unknown
+}
+
+/** What a restored sandbox or a fork's child has different from its origin. */
+export interface SandboxOverrides {
+    name?: string
+    labels?: Labels
+    env?: Readonly<Record<string, string>>
+    vcpus?: number
+    memMiB?: number
+    network?: { mode: NetworkMode }
+    timeoutSec?: number
+}
+
+/** What became of the running processes in a snapshot, a restore or a fork. */
+export interface RuntimeReport {
+    /** Number of processes whose memory was kept. */
+    kept: number
+    dropped: { pid: number; command: string; reason: string }[]
+    reset: { pid: number; command: string; what: string }[]
+}
+
+export interface SandboxInfo {
+    id: string
+    name?: string
+    labels: Record<string, string>
+    status: SandboxStatus
+    image: string
+    env: Record<string, string>
+    cwd: string
+    user: string
+    hostname: string
+    vcpus: number
+    memMiB: number
+    diskMiB: number
+    pidsMax: number
+    /** What the sandbox got; `reason` says why it is `none` where nothing was asked for. */
+    network: { mode: NetworkMode; reason?: string }
+    /** How long the creation took, in milliseconds. */
+    createMs: number
+    /** RFC 3339. */
+    createdAt: string
+    parent?: { kind: 'sandbox' | 'snapshot'; id: string }
+    timeoutSec: number
+    runtime?: RuntimeReport
+}
+
+export interface Snapshot {
+    id: string
+    /** The sandbox it was taken of, under the hosted service's name for it. */
+    runId: string
+    sandboxId: string
+    name?: string
+    labels: Record<string, string>
+    parentSnapshotId?: string
+    image: string
+    /** RFC 3339. */
+    createdAt: string
+    /** Files: the snapshot's own layer. */
+    sizeBytes: number
+    /** Runtime state. */
+    memoryBytes: number
+    /** How long the sandbox stood still. */
+    pauseMs: number
+    runtime: RuntimeReport
+}
+
+/** Whether running processes go into a snapshot: if possible, or else fail, or never. */
+export type RuntimeMode = 'auto' | 'require' | 'none'
+
+export interface SnapshotOptions {
+    name?: string
+    labels?: Labels
+    runtime?: RuntimeMode
+}
+
+export interface ForkOptions {
+    /** One entry for each child, in their order. */
+    children?: readonly SandboxOverrides[]
+    runtime?: RuntimeMode
+}
+
+/** A line for `/bin/sh -c`, or a program and its arguments. */
+export type Command = string | readonly string[]
+
+export interface ExecOptions {
+    /** Seconds until the command and all that it started are killed; default 600, 0 is never. */
+    timeoutSec?: number
+    cwd?: string
+    env?: Readonly<Record<string, string>>
+    user?: string
+    /** Standard input; empty when left out. */
+    stdin?: string
+    /** How much output is kept; default 8 MiB. */
+    maxOutputBytes?: number
+    /** `base64` is exact; `utf8`, the default, replaces what is not UTF-8. */
+    encoding?: 'utf8' | 'base64'
+}
+
+export interface ExecStreamOptions extends ExecOptions {
+    onStdout?: (data: string) => void
+    onStderr?: (data: string) => void
+}
+
+export interface ExecResult {
+    /** 128 + n after signal n, 124 after a timeout. */
+    exitCode: number
+    stdout: string
+    stderr: string
+    /** For example `SIGKILL`. */
+    signal?: string
+    durationMs: number
+    timedOut: boolean
+    /** Whether output beyond `maxOutputBytes` was dropped. */
+    truncated: boolean
+}
+
+export interface WriteFileOptions {
+    /** Permission bits, for example 0o755. */
+    mode?: number
+    append?: boolean
+    createParents?: boolean
+}
+
+export interface DirectoryEntry {
+    name: string
+    type: string
+    size: number
+    mode: number
+    mtimeMs: number
+    /** Where a symbolic link points. */
+    target?: string
+}
+
+export interface DestroyResult {
+    status: 'destroyed'
+    cpuMs: number
+    memPeakBytes: number
+    uptimeMs: number
+    /** Always 0: the machine is yours. */
+    costCents: 0
+}
+
+export interface SandboxStats {
+    cpuMs: number
+    memBytes: number
+    memPeakBytes: number
+    pids: number
+    diskBytes: number
+}
+
+export interface FileChange {
+    path: string
+    kind: 'added' | 'modified' | 'deleted' | 'type'
+    type: string
+    size: number
+}
+
+/** What a snapshot taken now would keep of one process. */
+export interface ProcessVerdict {
+    pid: number
+    command: string
+    verdict: 'kept' | 'lost'
+    reason?: string
+    resets: unknown[]
+}
+
+export interface NetworkProfile {
+    name: string
+    description?: string
+    allow: string[]
+    deny: string[]
+}
+
+/** A sandbox in `usage()` or `history()`. */
+export interface UsageRecord {
+    id: string
+    image: string
+    status: SandboxStatus
+    vcpus: number
+    memMiB: number
+    diskMiB: number
+    /** RFC 3339. */
+    createdAt: string
+    /** RFC 3339; only of a destroyed sandbox. */
+    destroyedAt?: string
+    uptimeMs: number
+    /** Absent when the engine does not measure the sandbox in its present state. */
+    cpuMs?: number
+    /** Absent when the engine does not measure the sandbox in its present state. */
+    memPeakBytes?: number
+    /** Always 0: the machine is yours. */
+    costCents: 0
+}
+
+/** What the engine said of itself when it started. */
+export interface EngineDescription {
+    serverInfo: { name: string; version: string }
+    protocolVersion: string
+    capabilities: {
+        runtimeState: { supported: boolean; reason?: string }
+        network: string[]
+        limits: Record<string, string>
+        images: string[]
+        maxForkCount: number
+    }
+    host: {
+        kernel: string
+        arch: string
+        rootless: boolean
+        subordinateIds: unknown
+        store: string
+        storeFilesystem: string
+        reflink: boolean
+    }
+}
