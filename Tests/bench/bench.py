@@ -1,0 +1,251 @@
+#!/usr/bin/python3 -B
+"""Measures the engine against the goals of docs/performance.md, with the yardsticks in the same run.
+
+Medians and ratios; whether a goal is met is printed and never asserted, for the machine decides it too.
+As root, the start is measured as the ordinary user isorun-test as well (Tests/EndToEnd/run makes that account).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pwd
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Callable
+
+import yardsticks
+from report import Row, as_json, ratio_row, row, table
+from wire import Wire
+
+from harness import processes  # of the end-to-end tests; wire.py has put it on the path
+from harness.case import remove_tree
+
+USER = "isorun-test"
+CROWD = 100
+
+
+def milliseconds(action: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    action()
+    return (time.perf_counter() - begun) * 1e3
+
+
+def median_of(runs: int, action: Callable[[], object], prepare: Callable[[], object] = lambda: None) -> float:
+    """The median time of an action, each time after an untimed preparation."""
+    times = []
+    for _ in range(runs):
+        prepare()
+        times.append(milliseconds(action))
+    return statistics.median(times)
+
+
+class Bench:
+    """One engine binary, a place for stores, and the rows measured so far."""
+
+    def __init__(self, engine: str, place: str, runs: int, marks: dict[str, float | None]):
+        self.engine, self.place, self.runs, self.marks = engine, place, runs, marks
+        self.rows: list[Row] = []
+
+    def mark(self, name: str) -> tuple[str, float | None]:
+        return name, self.marks[name]
+
+    def all(self) -> list[Row]:
+        self.start()
+        wire = Wire(self.engine, os.path.join(self.place, "store"))
+        try:
+            self.create(wire)
+            self.exec(wire)
+            for name, size in (("1 MB", 1 << 20), ("1 GB", 1 << 30)):
+                self.snapshot(wire, name, size)
+            self.branches(wire)
+            self.growth(wire)
+        finally:
+            wire.close()
+        self.crowd()
+        return self.rows
+
+    def start(self) -> None:
+        who = "root" if os.geteuid() == 0 else "ordinary user"
+        self.rows.append(self.start_row(who, 20 if who == "root" else 40, os.path.join(self.place, "start"), {}))
+        if who == "root" and USER in {entry.pw_name for entry in pwd.getpwall()}:
+            user = pwd.getpwnam(USER)
+            folder = os.path.join(self.place, "user")
+            os.mkdir(folder)
+            os.chown(folder, user.pw_uid, user.pw_gid)
+            identity = {
+                "user": user.pw_uid,
+                "group": user.pw_gid,
+                "extra_groups": [],
+                "cwd": "/",
+                "env": {"PATH": os.environ["PATH"], "HOME": user.pw_dir, "USER": USER},
+            }
+            self.rows.append(self.start_row("ordinary user", 40, os.path.join(folder, "store"), identity))
+
+    def start_row(self, who: str, goal: float, store: str, identity: dict) -> Row:
+        times = []
+        for _ in range(min(self.runs, 30)):
+            begun = time.perf_counter()
+            wire = Wire(self.engine, store, **identity)
+            times.append((time.perf_counter() - begun) * 1e3)
+            wire.close()
+        return row(
+            f"start to initialize answered, {who}",
+            statistics.median(times),
+            below=goal,
+            yardstick=self.mark("posix_spawn"),
+        )
+
+    def create(self, wire: Wire) -> None:
+        boxes = [wire.create()]
+        measured = median_of(self.runs, lambda: boxes.append(wire.create()), lambda: destroy(wire, boxes.pop()))
+        destroy(wire, boxes.pop())
+        self.rows.append(row("create, host image", measured, below=2, yardstick=self.mark("clone3")))
+        self.rows.append(ratio_row("create, host image", measured, factor=1 / 3, yardstick=self.mark("bwrap")))
+        wire.exec(box := wire.create(), "true")
+        both = median_of(self.runs, lambda: destroy(wire, wire.create()))
+        destroy(wire, box)
+        self.rows.append(row("create and destroy", both, below=4, yardstick=self.mark("clone3")))
+
+    def exec(self, wire: Wire) -> None:
+        box = wire.create()
+        wire.exec(box, ["/bin/true"])
+        measured = median_of(self.runs * 3, lambda: wire.exec(box, ["/bin/true"]))
+        self.rows.append(ratio_row("exec of true", measured, factor=1.3, yardstick=self.mark("posix_spawn")))
+        destroy(wire, box)
+
+    def snapshot(self, wire: Wire, name: str, size: int) -> None:
+        box = wire.create()
+        snapshots = []
+
+        def write():
+            wire.exec(box, f"head -c {size} /dev/zero > /root/file")
+
+        runs = self.runs if size < 1 << 25 else min(self.runs, 5)
+        measured = median_of(runs, lambda: snapshots.append(wire.call("sandbox/snapshot", sandboxId=box)), write)
+        self.rows.append(row(f"snapshot, {name} written", measured, below=2, yardstick=self.mark("clone3")))
+        destroy(wire, box)
+        for snapshot in snapshots:
+            wire.call("snapshot/delete", snapshotId=snapshot["id"])
+
+    def branches(self, wire: Wire) -> None:
+        box = wire.create()
+        wire.exec(box, "echo x > /root/file")
+        snapshot = wire.call("sandbox/snapshot", sandboxId=box)["id"]
+        born: list[str] = []
+
+        def clear():
+            while born:
+                destroy(wire, born.pop())
+
+        measured = median_of(
+            self.runs, lambda: born.append(wire.call("sandbox/restore", snapshotId=snapshot)["id"]), clear
+        )
+        self.rows.append(row("restore", measured, below=2, yardstick=self.mark("clone3")))
+        measured = median_of(
+            self.runs,
+            lambda: wire.call("sandbox/rollback", sandboxId=box, snapshotId=snapshot),
+            lambda: wire.exec(box, "echo y > /root/file"),
+        )
+        self.rows.append(row("rollback", measured, below=2, yardstick=self.mark("clone3")))
+        for count in (1, 5, 20):
+
+            def fork():
+                born.extend(s["id"] for s in wire.call("sandbox/fork", sandboxId=box, count=count)["sandboxes"])
+
+            measured = median_of(max(3, self.runs // count), fork, clear) / count
+            self.rows.append(row(f"fork of {count}, per child", measured, below=2, yardstick=self.mark("clone3")))
+        clear()
+        destroy(wire, box)
+        wire.call("snapshot/delete", snapshotId=snapshot)
+
+    def growth(self, wire: Wire) -> None:
+        """Memory and descriptors over 10,000 execs, after a warm-up that fills every pool."""
+        engine = processes.child_of(wire.pid) or wire.pid
+        box = wire.create()
+        for _ in range(1_000):
+            wire.exec(box, ["/bin/true"])
+        memory, files = processes.memory_kib(engine, "Pss"), processes.open_files(engine)
+        for _ in range(10_000):
+            wire.exec(box, ["/bin/true"])
+        grown = (processes.memory_kib(engine, "Pss") - memory) / 1024
+        self.rows.append(row("memory grown by 10,000 execs", grown, below=1, unit="MiB"))
+        self.rows.append(
+            row("descriptors grown by 10,000 execs", processes.open_files(engine) - files, below=0, unit="")
+        )
+        destroy(wire, box)
+
+    def crowd(self) -> None:
+        """100 sandboxes one after another and at once, and what they take at rest."""
+        wire = Wire(self.engine, os.path.join(self.place, "crowd"))
+        try:
+            time.sleep(0.5)
+            engine = processes.child_of(wire.pid) or wire.pid
+            alone = self.memory([wire.pid, engine])
+            self.rows.append(row("memory of the engine at rest, Pss", alone, below=30, unit="MiB"))
+            resident = processes.memory_kib(engine, "Rss") / 1024
+            self.rows.append(row("memory of the engine at rest, RSS", resident, below=30, unit="MiB"))
+            idle = set(processes.descendants(wire.pid))
+            boxes: list[str] = []
+            times = [milliseconds(lambda: boxes.append(wire.create())) for _ in range(CROWD)]
+            first, last = statistics.median(times[:20]), statistics.median(times[-20:])
+            self.rows.append(ratio_row("create, last 20 of 100", last, factor=1.3, yardstick=("the first 20", first)))
+            self.rows.append(per_second("create, 100 one after another", CROWD / sum(times) * 1e3))
+            time.sleep(1)
+            own = set(processes.descendants(wire.pid)) - idle
+            each = self.memory(sorted(own)) / CROWD
+            self.rows.append(row("memory of an idle sandbox, Pss of its processes", each, below=0.5, unit="MiB"))
+            grown = (self.memory([wire.pid, engine]) - alone) / CROWD
+            self.rows.append(row("memory the engine holds for each sandbox", grown, below=0.5, unit="MiB"))
+            for box in boxes:
+                destroy(wire, box)
+            self.rows.append(self.at_once(wire))
+        finally:
+            wire.close()
+
+    def at_once(self, wire: Wire) -> Row:
+        begun = time.perf_counter()
+        for _ in range(CROWD):
+            wire.send("sandbox/create", network={"mode": "none"})
+        boxes = [wire.receive()["result"]["id"] for _ in range(CROWD)]
+        seconds = time.perf_counter() - begun
+        for box in boxes:
+            destroy(wire, box)
+        return per_second("create, 100 at once", CROWD / seconds)
+
+    def memory(self, pids: list[int]) -> float:
+        """Pss in MiB of all the processes together."""
+        return sum(processes.memory_kib(pid, "Pss") for pid in pids) / 1024
+
+
+def per_second(operation: str, rate: float) -> Row:
+    return Row(operation, "300 /s", rate, "/s", rate >= 300)
+
+
+def destroy(wire: Wire, box: str) -> None:
+    wire.call("sandbox/destroy", sandboxId=box)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=100, help="how often each operation is measured (100)")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    arguments = parser.parse_args()
+    built = os.environ.get("ISORUN_ENGINE") or Path(__file__).resolve().parents[2] / ".build/release/isorun-engine"
+    place = tempfile.mkdtemp(prefix="isorun-bench-")
+    try:
+        os.chmod(place, 0o755)
+        engine = shutil.copy2(built, place)  # where an ordinary user can run it
+        marks = yardsticks.measure(arguments.runs)
+        rows = Bench(engine, place, arguments.runs, marks).all()
+    finally:
+        remove_tree(place)
+    print(as_json(rows, marks) if arguments.json else table(rows, marks))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
