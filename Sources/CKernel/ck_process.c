@@ -56,10 +56,13 @@ __attribute__((noreturn)) static void start_init(const struct init_start *start)
     do {
         got = raw(SYS_read, start->go, (long)&byte, 1, 0, 0);
     } while (got == -EINTR);
-    if (got == 1 && raw(SYS_dup2, start->passed, 3, 0, 0, 0) == 3) {
+    // Either may be number 3 already; dup2 onto itself would leave close-on-exec set.
+    long executable = raw(SYS_fcntl, start->executable, F_DUPFD_CLOEXEC, 4, 0, 0);
+    long passed = raw(SYS_fcntl, start->passed, F_DUPFD_CLOEXEC, 4, 0, 0);
+    if (got == 1 && executable >= 0 && passed >= 0 && raw(SYS_dup2, passed, 3, 0, 0, 0) == 3) {
         const char *argv[] = {start->name, NULL};
         const char *envp[] = {NULL};
-        raw(SYS_execveat, start->executable, (long)"", (long)argv, (long)envp, AT_EMPTY_PATH);
+        raw(SYS_execveat, executable, (long)"", (long)argv, (long)envp, AT_EMPTY_PATH);
     }
     for (;;) raw(SYS_exit_group, 127, 0, 0, 0, 0);
 }

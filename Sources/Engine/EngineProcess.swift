@@ -8,6 +8,8 @@ import Synchronization
 public final class EngineProcess: Sendable {
     /// How long a client that does not read may hold back the end.
     private static let flushPatience = Duration.seconds(2)
+    /// How long requests that do not heed their cancellation, as the copy of a large file, may hold it back.
+    private static let requestPatience = DispatchTimeInterval.seconds(5)
 
     private let session: Session
     private let signals: SignalDescriptor
@@ -65,6 +67,13 @@ public final class EngineProcess: Sendable {
         }
         if !isFirst { return }
         ending.async { [session] in
+            let stopped = DispatchSemaphore(value: 0)
+            Task {
+                await session.stopRequests(isShutdown: true)
+                stopped.signal()
+            }
+            // What goes on after that ends with the process.
+            _ = stopped.wait(timeout: .now() + Self.requestPatience)
             session.destroySandboxes()
             session.writer.finish(within: Self.flushPatience)
             exit(code)

@@ -14,7 +14,11 @@ final class EngineRuntime: Sendable {
 
     /// - Parameter path: the store's, absolute.
     init(storePath path: String, launch: Launch, loop: EventLoop, order: SandboxOrder) throws {
-        store = try Store.open(path)
+        do throws(StoreError) {
+            store = try Store.open(path)
+        } catch {
+            throw ErrorTranslation.protocolError(forStoreAt: path, error)
+        }
         manager = try SandboxManager(
             store: store, launch: launch, initImage: EmbeddedFiles.initImage(), loop: loop)
         host = try HostFacts.find(launch: launch, store: store)

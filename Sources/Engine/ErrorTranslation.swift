@@ -16,6 +16,17 @@ enum ErrorTranslation {
         }
     }
 
+    /// Why a store cannot be opened.
+    static func protocolError(forStoreAt path: String, _ error: StoreError) -> ProtocolError {
+        switch error {
+        case .storeCorrupt(let reason): .storeUnusable(path, reason: reason)
+        case .newerVersion, .notAStore, .readOnly: .storeUnusable(path, reason: error.description)
+        case .kernel(let error) where error.errno.isAboutThePath:
+            .storeUnusable(path, reason: "\(error); name a folder that this user may write")
+        default: translate(error)
+        }
+    }
+
     private static func translate(_ error: SandboxError) -> ProtocolError {
         switch error {
         case .kernel(let error): translate(error)
@@ -54,8 +65,7 @@ enum ErrorTranslation {
         case .imageInvalid(let reason): .imageInvalid("", reason: reason)
         case .imageInUse(let reference, let user): .imageInUse(reference, by: [user])
         case .storeLocked(let path): .storeLocked(path, reason: "another process has held its lock for too long")
-        case .storeCorrupt(let reason): .storeCorrupt("", reason: reason)
-        case .newerVersion, .notAStore: .storeCorrupt("", reason: error.description)
+        case .storeCorrupt, .newerVersion, .notAStore: .storeUnusable("", reason: error.description)
         case .noSpace(let error): .noSpace(error.subject)
         case .readOnly(let error): .permissionDenied(error.subject, reason: "the filesystem is read-only")
         case .treeTooDeep(let path): .limitExceeded(limit: "depth", "the folders below `\(path.prefix(200))` are nested too deeply")
@@ -85,5 +95,12 @@ enum ErrorTranslation {
             .limitExceeded(limit: "openFiles", "the engine has as many files open as it may: \(error)")
         default: .internalError("\(error)")
         }
+    }
+}
+
+extension Errno {
+    /// Whether another path, or other permissions on it, would help.
+    fileprivate var isAboutThePath: Bool {
+        [.noSuchFile, .notDirectory, .accessDenied, .notPermitted, .nameTooLong, .tooManyLinks, .exists].contains(self)
     }
 }

@@ -13,10 +13,13 @@ protocol RequestHandler: Sendable {
 extension RequestHandler {
     static var method: String { Request.method }
 
-    /// Decodes, handles, encodes.
+    /// Decodes, handles, encodes; tells of begin and end if the request asks for it.
     static func run(_ members: [String: JSONValue], _ session: Session, _ id: RequestID) async throws -> JSONValue {
         let (params, token) = try Request.decode(members)
-        return try await handle(params, RequestContext(session: session, id: id, workDoneToken: token)).json
+        let context = RequestContext(session: session, id: id, workDoneToken: token)
+        context.report(.begin(title: method))
+        defer { context.report(.end()) }
+        return try await handle(params, context).json
     }
 }
 
@@ -25,6 +28,12 @@ struct RequestContext: Sendable {
     let session: Session
     let id: RequestID
     let workDoneToken: Token?
+
+    /// Tells how far the request has come, if it asked to be told.
+    func report(_ progress: Progress.Value) {
+        guard let workDoneToken else { return }
+        session.writer.send(Progress(token: workDoneToken, value: progress).message)
+    }
 
     /// What came to life with `initialize`.
     var runtime: EngineRuntime {

@@ -121,7 +121,7 @@ final class Session: Sendable {
         let handler = MethodTable.handlers[method]
         if method == Initialize.method { try beginInitialization() }
         if phase == .uninitialized, method != Initialize.method { throw .serverNotInitialized(method: method) }
-        guard let handler else { throw UnimplementedMethods.error(for: method) }
+        guard let handler else { throw .methodNotFound(method) }
         if count >= Self.maxRunningRequests {
             throw .limitExceeded(
                 limit: "requests", "\(count) requests are running already; wait for answers before sending more")

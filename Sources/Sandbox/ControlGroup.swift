@@ -98,13 +98,15 @@ final class ControlGroup: Sendable {
 
     /// Removes the group; its processes must have been reaped.
     func remove() {
-        for path in paths {
-            // The kernel lets go of a reaped process a moment after wait(2) returns (EBUSY until then).
-            var attempts = 0
-            while unsafe rmdir(path) != 0, Errno.current == .busy, attempts < 50 {
-                usleep(1000)
-                attempts += 1
-            }
+        for path in paths { Self.removeFolder(path) }
+    }
+
+    /// Removes a group that has no processes and no groups in it.
+    static func removeFolder(_ path: String) {
+        // The kernel lets go of a reaped process a moment after wait(2) returns (EBUSY until then).
+        for _ in 0..<500 {
+            if unsafe rmdir(path) == 0 || Errno.current != .busy { return }
+            usleep(1000)
         }
     }
 }

@@ -88,9 +88,9 @@ final class ControlGroups: Sendable {
         return ControlGroup(folders: folders)
     }
 
-    /// Removes the engine's folders; the sandboxes' groups must be gone.
+    /// Removes the engine's folders; the sandboxes' processes must be gone.
     func remove() {
-        for folder in folders { unsafe _ = rmdir(folder) }
+        for folder in folders { ControlGroup.removeFolder(folder) }
     }
 }
 

@@ -60,7 +60,7 @@ struct HostImage {
                 let target = try root.readSymlink(entry.name)
                 try OwnedFD.open(FilePath(verbatim: path("cover")), .directory).makeSymlink(entry.name, to: target)
             } else if status.kind == .directory, !isHidden(name) {
-                try makeFolder("cover/" + name)
+                if !exists("cover/" + name) { try makeFolder("cover/" + name) }
                 if canBeLower("/" + name) {
                     inner.append(.init(mountPoint: entry.name, lowers: [try covered(name, host: "/" + name)]))
                 }
@@ -88,10 +88,24 @@ struct HostImage {
     /// Covers an absolute path, unless it lies in what is covered already or does not exist as a folder.
     private func hideUnlessHidden(_ absolute: String, permissions: UInt32) throws(KernelError) {
         let relative = String(absolute.drop { $0 == "/" })
-        if relative.isEmpty || isHidden(relative) || exists("whiteouts/" + relative) { return }
+        if relative.isEmpty { return }
+        if try isCovered(relative) { return }
         let host = try OwnedFD.open("/", .directory)
         guard try host.statusIfPresent(of: FilePath(verbatim: relative))?.kind == .directory else { return }
         try hide(relative, permissions: permissions)
+    }
+
+    /// Whether the path or a folder that it lies in is covered already.
+    private func isCovered(_ relative: String) throws(KernelError) -> Bool {
+        let whiteouts = try OwnedFD.open(FilePath(verbatim: path("whiteouts")), .directory)
+        var prefix = ""
+        for name in relative.split(separator: "/") {
+            prefix += (prefix.isEmpty ? "" : "/") + name
+            // What is missing here has no whiteout further down, either.
+            guard let status = try whiteouts.statusIfPresent(of: FilePath(verbatim: prefix)) else { return false }
+            if status.kind == .characterDevice { return true }
+        }
+        return false
     }
 
     private func isHidden(_ relative: String) -> Bool {

@@ -34,6 +34,7 @@ public final class SandboxManager: Sendable {
         housekeeping = Housekeeping(store: store)
         pool = NamespacePool(ingredients)
         pool.fill()
+        housekeeping.collectGarbage()
     }
 
     /// Calls back with every change of a sandbox's status, and the reason where there is one to tell.

@@ -18,7 +18,7 @@ struct ImageSource: ~Copyable {
 
     /// Opens an archive of a root filesystem: tar, as it is or compressed with gzip, zstd or xz.
     ///
-    /// - Throws: `imageInvalid`, saying what the path is when it is something else.
+    /// - Throws: `imageInvalid`, saying what the path is when it is something else; `kernel` when it cannot be opened.
     init(opening path: String) throws(StoreError) {
         guard let name = FilePath(path) else { throw .imageInvalid(reason: "its path holds a NUL") }
         let file = try Self.open(name)
@@ -42,12 +42,7 @@ struct ImageSource: ~Copyable {
     }
 
     private static func open(_ name: FilePath) throws(StoreError) -> OwnedFD {
-        do throws(KernelError) {
-            // Not blocking, in case it is a fifo.
-            return try OwnedFD.open(name, [.read, .nonBlocking])
-        } catch {
-            if error.errno == .noSuchFile { throw .imageInvalid(reason: "there is no file \(name)") }
-            throw StoreError(error)
-        }
+        // Not blocking, in case it is a fifo.
+        try onDisk { () throws(KernelError) in try OwnedFD.open(name, [.read, .nonBlocking]) }
     }
 }

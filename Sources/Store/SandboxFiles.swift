@@ -33,8 +33,8 @@ enum SandboxFiles {
         }
     }
 
-    /// Gives the upper's root and mount points owner, permissions and extended attributes, because overlayfs shows the
-    /// upper's.
+    /// Gives the upper's root and mount points owner, permissions, extended attributes and times, because overlayfs shows
+    /// the upper's.
     ///
     /// - Parameters:
     ///   - parent: the folder that holds the files.
@@ -73,6 +73,7 @@ enum SandboxFiles {
             if let value = try source.extendedAttribute(name) { try folder.setExtendedAttribute(name, value) }
         }
         try folder.setPermissions(status.permissions)
+        try folder.setTimes(accessed: status.accessed, modified: status.modified)
     }
 
     private static func open(

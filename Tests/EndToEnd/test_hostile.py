@@ -20,7 +20,7 @@ class HostileTests(EngineTestCase):
     def test_a_fork_bomb_is_contained_and_killed(self):
         box = self.engine.create(pidsMax=64)
         self.assert_limited(box, 64)
-        bomb = box.start("bomb() { bomb | bomb & }; bomb; sleep 1000", timeoutMs=3000)
+        bomb = box.start("bomb() { bomb | bomb & }; bomb & exec sleep 1000", timeoutMs=3000)
         time.sleep(1)
         self.assert_neighbour_lives()
         result = bomb.result()

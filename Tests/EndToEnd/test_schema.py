@@ -66,7 +66,7 @@ class SchemaTests(EngineTestCase):
         engine.call("engine/stats", {})
         box = engine.create(name="tour", labels={"a": "b"}, env={"K": "V"}, timeoutSec=600, hostname="h", pidsMax=200)
         box.exec("echo out; echo err >&2", outputToken="t", timeoutMs=10_000)
-        box.exec(["/bin/cat"], stdin="in", encoding="base64", cwd="/tmp", env={"X": "1"}, maxOutputBytes=10)
+        box.exec(["/bin/cat"], stdin="aW4=", encoding="base64", cwd="/tmp", env={"X": "1"}, maxOutputBytes=10)
         box.exec("kill -9 $$")
         self.files(box)
         first = box.snapshot(name="first", labels={"n": "1"}, runtime="none")

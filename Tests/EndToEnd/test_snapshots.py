@@ -121,8 +121,7 @@ class SnapshotTests(EngineTestCase):
         if self.engine.capabilities["runtimeState"]["supported"]:
             self.skipTest("this engine keeps runtime state; its own tests hold it to that")
         self.assertTrue(self.engine.capabilities["runtimeState"]["reason"])
-        self.box.start("sleep 1000")
-        self.box.wait_until("grep -qs '^sleep$' /proc/[0-9]*/comm")
+        self.box.output("sleep 1000 >/dev/null 2>&1 &")
         error = self.assert_fails(1050, "RuntimeStateUnsupported", self.box.snapshot, runtime="require")
         self.assertTrue(any("sleep" in process["command"] for process in error.data["processes"]))
         snapshot = self.box.snapshot(runtime="auto")

@@ -64,12 +64,15 @@ import Testing
         #expect(error.recipient == recipient)
     }
 
-    @Test(arguments: ["[]", "null", "1", "\"a\""])
-    func paramsMustBeAnObject(params: String) throws {
+    // JSON-RPC allows an array, the protocol's methods do not; anything else is no request at all.
+    @Test(arguments: [
+        ("[]", .invalidParams), ("null", .invalidMessage), ("1", .invalidMessage), ("\"a\"", .invalidMessage),
+    ] as [(String, EnvelopeError.Reason)])
+    func paramsMustBeAnObject(params: String, reason: EnvelopeError.Reason) throws {
         let request = try #require(throws: EnvelopeError.self) {
             try decode(#"{"jsonrpc":"2.0","id":3,"method":"m","params":\#(params)}"#)
         }
-        #expect(request.reason == .invalidParams)
+        #expect(request.reason == reason)
         #expect(request.recipient == .request(.int(3)))
         let notification = try #require(throws: EnvelopeError.self) {
             try decode(#"{"jsonrpc":"2.0","method":"m","params":\#(params)}"#)

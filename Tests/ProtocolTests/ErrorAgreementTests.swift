@@ -29,7 +29,7 @@ import Testing
         .limitExceeded(limit: "pidsMax", "too many"), .noSpace("/a"),
         .networkUnavailable(reason: "pasta is missing", fix: "Install passt."),
         .hostUnsupported(feature: "user namespaces", reason: "a sysctl", fix: "Set it to 1."),
-        .storeLocked("/s", reason: "by pid 1"), .storeCorrupt("/s", reason: "version 9"),
+        .storeLocked("/s", reason: "by pid 1"), .storeUnusable("/s", reason: "version 9"),
     ]
 
     private static func envelopeError(_ body: String) -> EnvelopeError {

@@ -173,8 +173,9 @@ final class Swapping: Sendable {
     private func turn() {
         do throws(KernelError) {
             try folder.rename("swapped", to: "link", ifTaken: .exchange)
-            // Now and then there is time to get through, and something to get at.
-            if count.add(1, ordering: .relaxed).newValue % 64 == 0 {
+            // Now and then there is time to get through, and something to get at. An odd number, so that either of the two
+            // bears the name then.
+            if count.add(1, ordering: .relaxed).newValue % 63 == 0 {
                 refill()
                 usleep(500)
             }

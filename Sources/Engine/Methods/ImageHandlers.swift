@@ -1,14 +1,24 @@
 import JSON
 import Protocol
+import Sandbox
 import Store
 
 enum ImageImportHandler: RequestHandler {
     typealias Request = ImageImport
 
     static func handle(_ params: ImageImport.Params, _ context: RequestContext) async throws -> ImageObject {
+        try HostImageObject.refuse(params.ref, method: Request.method)
         let store = try context.runtime.store
         let imported = try await BlockingWork.runCancellable { isCancelled in
-            try store.importRootfs(from: params.path, as: params.ref, isCancelled: isCancelled)
+            do throws(StoreError) {
+                return try store.importRootfs(from: params.path, as: params.ref, isCancelled: isCancelled)
+            } catch {
+                switch error {
+                case .imageInvalid(let reason): throw ProtocolError.imageInvalid(params.ref, reason: reason)
+                case .kernel(let error) where error.subject == params.path: throw SandboxError(error, path: params.path)
+                default: throw error
+                }
+            }
         }
         let losses = imported.losses
         if losses != ImportLosses() {
@@ -29,9 +39,8 @@ enum ImageListHandler: RequestHandler {
             let listing = try store.listReferences()
             for (name, error) in listing.damaged { Log.write("image reference \(name) is left out: \(error)") }
             return ImageList.Result(
-                images: try listing.records.map {
-                    ImageObject(try store.image($0.digest), reference: $0.reference)
-                })
+                images: try [HostImageObject.make()]
+                    + listing.records.map { ImageObject(try store.image($0.digest), reference: $0.reference) })
         }
     }
 }
@@ -41,8 +50,10 @@ enum ImageGetHandler: RequestHandler {
 
     static func handle(_ params: ImageOnlyParams, _ context: RequestContext) async throws -> ImageObject {
         let store = try context.runtime.store
-        let image = try await BlockingWork.run { try store.image(named: params.ref) }
-        return ImageObject(image, reference: params.ref)
+        return try await BlockingWork.run {
+            if params.ref == ImageUse.host.reference { return try HostImageObject.make() }
+            return ImageObject(try store.image(named: params.ref), reference: params.ref)
+        }
     }
 }
 
@@ -50,6 +61,7 @@ enum ImageRemoveHandler: RequestHandler {
     typealias Request = ImageRemove
 
     static func handle(_ params: ImageOnlyParams, _ context: RequestContext) async throws -> NullResult {
+        try HostImageObject.refuse(params.ref, method: Request.method)
         let runtime = try context.runtime
         try await BlockingWork.run { try runtime.manager.removeImage(params.ref) }
         return NullResult()

@@ -146,9 +146,10 @@ extension ProtocolError {
             details: ["path": .string(path), "reason": .string(reason)])
     }
 
-    public static func storeCorrupt(_ path: String, reason: String) -> ProtocolError {
+    /// Damaged, of a newer version, something else than a store, or not accessible. An empty path: the engine's own store.
+    public static func storeUnusable(_ path: String, reason: String) -> ProtocolError {
         ProtocolError(
-            .storeCorrupt, "the store `\(path)` is damaged: \(reason)",
+            .storeCorrupt, "the store\(path.isEmpty ? "" : " `\(path)`") cannot be used: \(reason)",
             details: ["path": .string(path), "reason": .string(reason)])
     }
 }

@@ -26,7 +26,7 @@ public struct PathError: Error, Sendable, Equatable {
 
 extension SandboxError {
     /// A failed system call on a path, sorted by what the person who named the path can do about it.
-    init(_ error: KernelError, path: String) {
+    public init(_ error: KernelError, path: String) {
         func denied(_ reason: String) -> SandboxError { .path(PathError(.permissionDenied(reason: reason), path)) }
         switch error.errno {
         case .noSuchFile: self = .path(PathError(.notFound, path))

@@ -41,7 +41,7 @@ class Run:
     """One run of the suite."""
 
     engine: Path
-    pattern: str | None
+    patterns: list[str] | None
     seconds_per_test: int
     require_all: bool
     outcomes: list[Outcome] = field(default_factory=list)
@@ -61,7 +61,7 @@ class Run:
         return kinds.count("passed"), kinds.count("failed"), kinds.count("skipped")
 
     def _as_caller(self, caller: callers.Caller, stage: "Stage") -> None:
-        remaining = tests_for(caller.name, self.pattern)
+        remaining = tests_for(caller.name, self.patterns)
         print(f"\n{len(remaining)} tests as {caller.login}", flush=True)
         folder = stage.folder_of(caller)
         try:
@@ -159,11 +159,11 @@ class Stage:
         return folder
 
 
-def tests_for(caller: str, pattern: str | None) -> list[str]:
+def tests_for(caller: str, patterns: list[str] | None) -> list[str]:
     """The names of the tests to run as a caller, in the order of the files."""
     loader = unittest.TestLoader()
-    if pattern:
-        loader.testNamePatterns = [f"*{pattern}*"]
+    if patterns:
+        loader.testNamePatterns = [f"*{pattern}*" for pattern in patterns]
     found = _flatten(loader.discover(str(SUITE), pattern="test_*.py", top_level_dir=str(SUITE)))
     if loader.errors:
         raise SystemExit("the tests could not be loaded:\n" + "\n".join(loader.errors))
