@@ -55,9 +55,10 @@ public final class InitProcess: Sendable {
     ///
     /// Before `release`: an exec without a mapped id 0 would strip the process of its capabilities (capabilities(7)).
     public func mapIdentity(ids count: UInt32) throws(KernelError) {
-        for file in ["uid_map", "gid_map"] {
-            try ProcFS.write("0 0 \(count)\n", to: "/proc/\(pid)/\(file)")
-        }
+        // Id 0 by itself: a line must lie within one line of the caller's map, and a user's own id and the subordinate
+        // ones are two (kernel/user_namespace.c, map_write).
+        let map = count == 1 ? "0 0 1\n" : "0 0 1\n1 1 \(count - 1)\n"
+        for file in ["uid_map", "gid_map"] { try ProcFS.write(map, to: "/proc/\(pid)/\(file)") }
     }
 
     /// Lets the process execute its program.
