@@ -30,7 +30,12 @@ extension SandboxManager {
             name: name, labels: labels, sandbox: before.id, parentSnapshot: before.parentSnapshot, image: before.image,
             layers: captured.layers, sizeBytes: size,
             config: SnapshotFacts(config: config, report: captured.report, pauseMs: captured.pauseMs).json)
-        try onStore { () throws(StoreError) in try store.createSnapshot(record, adding: captured.staged) }
+        do throws(StoreError) {
+            try store.createSnapshot(record, adding: captured.staged)
+        } catch {
+            discard(captured)
+            throw .store(error)
+        }
         var after = before
         after.parentSnapshot = record.id
         let updated = after
@@ -59,6 +64,7 @@ extension SandboxManager {
         } catch {
             // A child that cannot be destroyed now is destroyed with the engine.
             for child in children { _ = try? destroy(child) }
+            if children.isEmpty { discard(captured) }
             throw error
         }
         housekeeping.shorten(captured.layers, of: record.image) { [bases] in bases.hostFolders() }
@@ -77,6 +83,13 @@ extension SandboxManager {
         let sealed: LayerID
         let report: Sandbox.RuntimeReport
         let pauseMs: Double
+    }
+
+    /// Removes a copy that came to nothing.
+    private func discard(_ captured: Captured) {
+        guard let staged = captured.staged else { return }
+        // What cannot be removed now goes with the engine.
+        try? store.discard(staged)
     }
 
     private func sizeOf(_ captured: Captured) throws(SandboxError) -> Int64 {
@@ -113,7 +126,7 @@ extension SandboxManager {
         let begun = ContinuousClock.now
         let before = sandbox.state.withLock { $0.record }
         let base = try bases.base(of: before.image)
-        let prepared = try onStore { () throws(StoreError) in try self.store.prepareFiles(for: before, on: before.layers) }
+        let prepared = try onStore { () throws(StoreError) in try self.store.prepareFilesForSeal(of: before) }
         let files = layered(
             id: before.id, files: prepared, on: before.layers, sealing: before.files, base)
         let store = store

@@ -15,8 +15,12 @@ extension Store {
             layers: try shortened(new.layers), files: .random(), overlayMountPoints: new.overlayMountPoints,
             createdAt: .now, parentSnapshot: new.parentSnapshot, config: new.config)
         try stagingFolder(record.id.path) { (folder: borrowing OwnedFD) throws(StoreError) in
-            let published = staged == nil ? record.layers : Array(record.layers.dropFirst())
-            let origin = try topRoot(layers: published, image: record.image)
+            let origin =
+                if let staged {
+                    try staging.openFolder(staged.id.path).openFolder(StoreLayout.content)
+                } else {
+                    try topRoot(layers: record.layers, image: record.image)
+                }
             do throws(KernelError) {
                 try placeFiles(record.files, in: folder, mountPoints: record.overlayMountPoints, like: origin)
                 try Manifest.write(record.json, as: StoreLayout.sandboxManifest, in: folder)
@@ -75,14 +79,23 @@ extension Store {
     /// Where a hibernated sandbox's captured processes belong; the caller makes and removes the folder.
     public func runtimePath(of id: SandboxID) -> String { path("sandboxes", id.rawValue, "runtime") }
 
-    /// Prepares an empty upper beside the present one, for a rollback or a seal.
+    /// Prepares an empty upper beside the present one, for a rollback.
     ///
     /// - Parameter layers: what it will stand on; only the topmost layer's root is looked at.
-    /// - Returns: the folder's name, to be passed to `seal` or `switchFiles`, or to `discardFiles` if it comes to nothing.
+    /// - Returns: the folder's name, to be passed to `switchFiles`, or to `discardFiles` if it comes to nothing.
     public func prepareFiles(for sandbox: SandboxRecord, on layers: [LayerID]) throws(StoreError) -> FilesID {
         let files = FilesID.random()
         let origin = try topRoot(layers: layers, image: sandbox.image)
         try makeFiles(files, of: sandbox, like: origin)
+        return files
+    }
+
+    /// Prepares an empty upper to stand on the present one, which must not change until it is sealed.
+    ///
+    /// - Returns: the folder's name, to be passed to `seal`, or to `discardFiles` if it comes to nothing.
+    public func prepareFilesForSeal(of sandbox: SandboxRecord) throws(StoreError) -> FilesID {
+        let files = FilesID.random()
+        try makeFiles(files, of: sandbox, like: openUpper(of: sandbox))
         return files
     }
 

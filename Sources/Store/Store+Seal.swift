@@ -17,18 +17,15 @@ extension Store {
     ///
     /// - Parameters:
     ///   - sandbox: its record, changed on success only.
-    ///   - prepared: what `prepareFiles` made; nil to make it here.
+    ///   - prepared: what `prepareFilesForSeal` made; nil to make it here.
     /// - Throws: `noSpace`, `kernel`: the sandbox is as it was. `storeCorrupt` if even the way back failed.
     public func seal(_ sandbox: inout SandboxRecord, into prepared: FilesID? = nil) throws(StoreError) -> SealedUpper {
         let layer = LayerID.random()
         let previous = sandbox.files
-        let folder = try openSandbox(sandbox.id)
-        let files = try folder.openFolder(previous.path)
-        let upper = try files.openFolder(StoreLayout.upper)
+        let files = try openSandbox(sandbox.id).openFolder(previous.path)
         var next = sandbox
-        next.files = prepared ?? .random()
+        next.files = if let prepared { prepared } else { try prepareFilesForSeal(of: sandbox) }
         next.layers = try shortened([layer] + sandbox.layers)
-        if prepared == nil { try makeFiles(next.files, of: sandbox, like: consume upper) }
         do throws(StoreError) {
             try stagingFolder(layer.path) { (staged: borrowing OwnedFD) throws(StoreError) in
                 try onDisk { () throws(KernelError) in

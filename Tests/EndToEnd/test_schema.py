@@ -13,7 +13,7 @@ from harness.case import EngineTestCase
 LATER = {
     "sandbox/explain", "process/start", "process/write", "process/closeStdin", "process/signal", "process/resize",
     "process/attach", "process/detach", "process/wait", "process/list", "process/get", "snapshot/export",
-    "snapshot/import", "image/pull",
+    "snapshot/import", "image/pull", "process/output", "process/outputEnded", "process/exited",
 }  # fmt: skip
 
 
