@@ -75,7 +75,15 @@ extension SandboxManager {
     /// Makes a hibernated sandbox this engine's; another one may have been quicker.
     private func claim(_ sandbox: Sandbox) throws(SandboxError) -> SandboxRecord {
         let id = sandbox.state.withLock { $0.record.id }
-        return try onStore { () throws(StoreError) in try store.claimHibernated(id) }
+        do throws(StoreError) {
+            return try store.claimHibernated(id)
+        } catch {
+            switch error {
+            case .sandboxInUse, .sandboxNotFound: forget(sandbox)
+            default: break
+            }
+            throw .store(error)
+        }
     }
 
     /// Puts the files of a snapshot in the place of the present ones. The id stays; processes and commands end.

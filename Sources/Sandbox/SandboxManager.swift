@@ -54,10 +54,15 @@ public final class SandboxManager: Sendable {
 
     /// This engine's sandboxes, and the hibernated ones of the store, which any engine may resume.
     public func list() throws(SandboxError) -> [Sandbox] {
-        for record in try onStore({ () throws(StoreError) in try store.listSandboxes() }).records
-        where record.state == .hibernated {
-            // One that another engine takes or deletes meanwhile is not there any more.
-            _ = try? sandbox(record.id.rawValue)
+        let hibernated = Set(
+            try onStore { () throws(StoreError) in try store.listSandboxes() }.records
+                .filter { $0.state == .hibernated }.map(\.id.rawValue))
+        // Those that another engine took or deletes meanwhile are not there any more.
+        for id in hibernated { _ = try? sandbox(id) }
+        table.withLock { table in
+            for (id, sandbox) in table.sandboxes where sandbox.status == .hibernated && !hibernated.contains(id) {
+                table.sandboxes[id] = nil
+            }
         }
         return table.withLock { Array($0.sandboxes.values) }
             .sorted { $0.describe().createdAt.nanoseconds < $1.describe().createdAt.nanoseconds }
@@ -71,6 +76,9 @@ public final class SandboxManager: Sendable {
             table.destroyed.insert(sandbox.id)
         }
     }
+
+    /// Forgets a hibernated sandbox that another engine has taken or destroyed.
+    func forget(_ sandbox: Sandbox) { table.withLock { $0.sandboxes[sandbox.id] = nil } }
 
     private func adoptHibernated(_ id: String) throws(SandboxError) -> Sandbox {
         guard let name = SandboxID(rawValue: id) else { throw .store(.sandboxNotFound(id)) }

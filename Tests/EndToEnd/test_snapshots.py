@@ -95,7 +95,7 @@ class SnapshotTests(EngineTestCase):
         running = self.box.start(
             "echo begun > begun; for i in $(seq 100); do echo $i > count; sleep 0.02; done; echo end"
         )
-        self.box.wait_until("test -e begun")
+        self.box.wait_until("test -e count")
         snapshot = self.box.snapshot()
         self.assertFalse(running.done())
         restored = self.engine.restore(snapshot)
