@@ -19,7 +19,7 @@ final class BaseFilesystems: Sendable {
         skeleton = FilePath(verbatim: workshop + "/skeleton")
         do throws(KernelError) {
             let filesystem = try DetachedMount(
-                filesystem: "tmpfs", options: [("mode", "0755"), ("size", "1m")], attributes: [.noSetuid])
+                filesystem: "tmpfs", options: [("mode", "0755"), ("size", "256m")], attributes: [.noSetuid])
             try filesystem.attach(at: workshop)
             try Self.makeSkeleton(at: try filesystem.root())
         } catch {
