@@ -67,7 +67,8 @@ __attribute__((noreturn)) static void start_init(const struct init_start *start)
     for (;;) raw(SYS_exit_group, 127, 0, 0, 0, 0);
 }
 
-pid_t ck_clone_init(int executable, int go, int passed, const char *name, void *stack, size_t stack_size, int *pidfd) {
+pid_t ck_clone_init(int executable, int go, int passed, int control_group, const char *name, void *stack,
+                    size_t stack_size, int *pidfd) {
     // What the child reads lies at the stack's far end, so that it lives exactly as long as the stack.
     struct init_start *start = stack;
     *start = (struct init_start){.executable = executable, .go = go, .passed = passed, .name = name};
@@ -79,6 +80,10 @@ pid_t ck_clone_init(int executable, int go, int passed, const char *name, void *
         .stack = (uint64_t)(uintptr_t)stack,
         .stack_size = stack_size,
     };
+    if (control_group >= 0) {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = (uint64_t)control_group;
+    }
     long result;
     register void (*entry)(const struct init_start *) __asm__("r12") = (void (*)(const struct init_start *))start_init;
     register struct init_start *argument __asm__("r13") = start;

@@ -28,21 +28,30 @@ public final class InitProcess: Sendable {
     ///   - executable: a static program, executed once it is released.
     ///   - passed: becomes its descriptor 3.
     ///   - name: its argv[0]; static, since the child reads it from memory that it shares with the caller.
+    ///   - groups: what it is born in.
     public init(
-        executable: borrowing OwnedFD, passing passed: borrowing OwnedFD, name: StaticString
+        executable: borrowing OwnedFD, passing passed: borrowing OwnedFD, name: StaticString,
+        in groups: ControlGroupFolders
     ) throws(KernelError) {
         let stack = Stack()
         var pipe = try Pipe()
-        var pidfd: Int32 = -1
-        let (program, socket) = (executable.rawValue, passed.rawValue)
-        let pid = try OrphanReaper.makingAwaitedChild { () throws(KernelError) in
-            try check("clone3", "with new namespaces") {
-                // unsafe: the stack lives until `discardStack` or the process's end, the name forever.
-                unsafe ck_clone_init(
-                    program, pipe.readDescriptor, socket,
-                    UnsafeRawPointer(name.utf8Start).assumingMemoryBound(to: CChar.self), stack.memory, Stack.size,
-                    &pidfd)
+        let (program, socket, waiting) = (executable.rawValue, passed.rawValue, pipe.readDescriptor)
+        let stackAddress = unsafe UInt(bitPattern: stack.memory)
+        // A thread of its own, because it enters the groups.
+        let (pid, pidfd) = try Thread.run(name: "birth") { () throws(KernelError) in
+            var pidfd: Int32 = -1
+            let pid = try groups.enter { group throws(KernelError) in
+                try OrphanReaper.makingAwaitedChild { () throws(KernelError) in
+                    try check("clone3", "with new namespaces") {
+                        // unsafe: the stack lives until `discardStack` or the process's end, the name forever.
+                        unsafe ck_clone_init(
+                            program, waiting, socket, group ?? -1,
+                            UnsafeRawPointer(name.utf8Start).assumingMemoryBound(to: CChar.self),
+                            UnsafeMutableRawPointer(bitPattern: stackAddress), Stack.size, &pidfd)
+                    }
+                }
             }
+            return (pid, pidfd)
         }
         process = PidFD(takingOver: OwnedFD(takingOver: pidfd), pid: pid)
         go = Mutex(pipe.takeWriteEnd())

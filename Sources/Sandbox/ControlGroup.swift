@@ -24,9 +24,11 @@ final class ControlGroup: Sendable {
 
     private var paths: Set<String> { Set(folders.values.map(\.folder)) }
 
-    /// Puts a process into the group; what it starts later is in it too.
-    func add(_ pid: Int32) throws(KernelError) {
-        for path in paths { try ProcFS.write("\(pid)", to: path + "/cgroup.procs") }
+    /// Where a process is to be born to be in the group; what it starts later is in it too.
+    var birthplaces: ControlGroupFolders {
+        ControlGroupFolders(
+            version1: Array(Set(folders.values.filter { $0.mechanism == .cgroup1 }.map(\.folder))),
+            version2: folders.values.first { $0.mechanism == .cgroup2 }?.folder)
     }
 
     var limitsProcesses: Bool { folders[.pids] != nil }

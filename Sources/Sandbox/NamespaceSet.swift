@@ -49,11 +49,11 @@ final class NamespaceSet: Sendable {
         do throws(KernelError) {
             let socket = try DescriptorSocket.connected { peer throws(KernelError) in
                 process = try InitProcess(
-                    executable: ingredients.initExecutable, passing: peer, name: "isorun-init")
+                    executable: ingredients.initExecutable, passing: peer, name: "isorun-init",
+                    in: group.birthplaces)
             }
             guard let process else { preconditionFailure("a clone that did not throw has made a process") }
             try process.mapIdentity(ids: ingredients.ids.idsPerSandbox)
-            try group.add(process.pid)
             try process.release()
 
             let outcome = Promise<InitChannel.Refusal?>()

@@ -9,9 +9,11 @@
 // Nothing but this file's C runs between clone and exec, and it touches no libc state: the child shares the caller's
 // memory (CLONE_VM) on a stack of its own and waits, before it executes, for one byte on `go` (its user namespace must
 // have id maps by then, or the exec would strip its capabilities). `go` is a pipe or socket end whose number the child
-// inherits. `passed` becomes descriptor 3 of the new program; everything else is closed by close-on-exec.
+// inherits. `passed` becomes descriptor 3 of the new program; everything else is closed by close-on-exec. With a
+// `control_group` that is not negative, a folder of cgroup v2, the child is born in it.
 // Returns the pid and stores a pidfd; the caller must keep `stack` (at least 16 KiB) alive until the child has executed.
-pid_t ck_clone_init(int executable, int go, int passed, const char *name, void *stack, size_t stack_size, int *pidfd);
+pid_t ck_clone_init(int executable, int go, int passed, int control_group, const char *name, void *stack,
+                    size_t stack_size, int *pidfd);
 
 int ck_pidfd_open(pid_t pid);
 int ck_pidfd_send_signal(int pidfd, int signal);
