@@ -20,7 +20,8 @@ final class EngineRuntime: Sendable {
             throw ErrorTranslation.protocolError(forStoreAt: path, error)
         }
         manager = try SandboxManager(
-            store: store, launch: launch, initImage: EmbeddedFiles.initImage(), loop: loop)
+            store: store, launch: launch, initImage: EmbeddedFiles.initImage(), loop: loop,
+            report: Log.write)
         host = try HostFacts.find(launch: launch, store: store)
         capabilities = Capabilities(
             runtimeState: .init(supported: false, reason: SandboxManager.unkeptReason),

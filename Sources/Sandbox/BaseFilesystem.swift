@@ -29,11 +29,13 @@ struct LayeredFilesystem {
 
     /// Mounts every overlay, detached; the root's first. Relative paths start at the thread's working directory.
     ///
-    /// `userxattr` because a user namespace may not write `trusted.` attributes (Documentation/filesystems/overlayfs.rst).
+    /// `userxattr` because a user namespace may not write `trusted.` attributes; `volatile` because otherwise the end of a
+    /// mount, in a snapshot as in a destroy, waits until all that was written is on the disk. The store makes snapshots
+    /// durable in the background (Documentation/filesystems/overlayfs.rst).
     func mount() throws(KernelError) -> [MountedOverlay] {
         var mounted: [MountedOverlay] = []
         for (index, overlay) in base.overlays.enumerated() {
-            var options: [(key: String, value: String?)] = [("userxattr", nil)]
+            var options: [(key: String, value: String?)] = [("userxattr", nil), ("volatile", nil)]
             for lower in layers.map({ $0.below(overlay.mountPoint) }) + overlay.lowers {
                 options.append(("lowerdir+", lower.description))
             }

@@ -1,5 +1,6 @@
 import Dispatch
 import Glibc
+import Kernel
 import Store
 import Synchronization
 
@@ -8,12 +9,48 @@ import Synchronization
 /// A failure here harms nothing: what is not deleted or merged now is found again by the next garbage collection or seal.
 final class Housekeeping: Sendable {
     private static let deletionAttempts = 50
+    /// Folders of files made ahead of need; a seal, a rollback and a create take one each.
+    private static let spares = 8
+    /// Snapshots that follow each other within this time become durable together.
+    private static let durabilityDelay = DispatchTimeInterval.seconds(1)
 
     private let store: Store
     private let collectionIsQueued = Atomic(false)
+    private let replenishmentIsQueued = Atomic(false)
+    private let durabilityIsQueued = Atomic(false)
     private let queue = DispatchQueue(label: "housekeeping", qos: .utility)
+    private let durability = DispatchQueue(label: "durability", qos: .utility)
+    private let replenishment = DispatchQueue(label: "spare files")
+    private let report: @Sendable (String) -> Void
 
-    init(store: Store) { self.store = store }
+    /// - Parameter report: gets a sentence about what a person should know.
+    init(store: Store, report: @escaping @Sendable (String) -> Void) {
+        self.store = store
+        self.report = report
+    }
+
+    /// Makes folders of files ahead of need.
+    func replenishFiles(overlayMountPoints: [FilePath]) {
+        if replenishmentIsQueued.exchange(true, ordering: .acquiringAndReleasing) { return }
+        replenishment.async { [self] in
+            replenishmentIsQueued.store(false, ordering: .releasing)
+            // What cannot be made now is made, or its failure reported, by the request that needs it.
+            try? store.prepareSpareFiles(Self.spares, overlayMountPoints: overlayMountPoints)
+        }
+    }
+
+    /// Makes the snapshots taken so far, and what is hibernated, outlive a power cut, a moment later.
+    func makeDurable() {
+        if durabilityIsQueued.exchange(true, ordering: .acquiringAndReleasing) { return }
+        durability.asyncAfter(deadline: .now() + Self.durabilityDelay) { [self] in
+            durabilityIsQueued.store(false, ordering: .releasing)
+            do throws(StoreError) {
+                try store.makeDurable()
+            } catch {
+                report("the newest snapshots would not outlive a power cut: \(error)")
+            }
+        }
+    }
 
     func emptyTrash() {
         queue.async { [self] in deleteTrash() }
@@ -68,5 +105,6 @@ final class Housekeeping: Sendable {
     func finish() {
         emptyTrash()
         queue.sync {}
+        replenishment.sync {}
     }
 }

@@ -50,6 +50,7 @@ extension SandboxManager {
                     overlayMountPoints: base.innerMountPoints, parentSnapshot: parentSnapshot, config: config.json),
                 adding: staged)
         }
+        housekeeping.replenishFiles(overlayMountPoints: record.overlayMountPoints)
         do throws(SandboxError) {
             let incarnation = try incarnate(record.id, config, layered(record, base))
             let sandbox = Sandbox(

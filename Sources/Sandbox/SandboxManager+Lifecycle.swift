@@ -45,6 +45,7 @@ extension SandboxManager {
             state.incarnation = nil
         }
         incarnation.destroy()
+        housekeeping.makeDurable()
     }
 
     /// Brings a hibernated sandbox back.
@@ -56,6 +57,9 @@ extension SandboxManager {
         }
         var record = try claim(sandbox)
         do throws(SandboxError) {
+            let claimed = record
+            try onStore { () throws(StoreError) in try store.renewWork(of: claimed) }
+            housekeeping.emptyTrash()
             let files = layered(record, try bases.base(of: record.image))
             let incarnation = try incarnate(record.id, config, files)
             let running = record
@@ -129,6 +133,7 @@ extension SandboxManager {
             throw error
         }
         housekeeping.emptyTrash()
+        housekeeping.replenishFiles(overlayMountPoints: before.overlayMountPoints)
     }
 
     func requireQuiet(_ incarnation: Incarnation) throws(SandboxError) {

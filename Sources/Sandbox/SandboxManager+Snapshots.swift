@@ -36,12 +36,11 @@ extension SandboxManager {
             discard(captured)
             throw .store(error)
         }
-        var after = before
-        after.parentSnapshot = record.id
-        let updated = after
-        try onStore { () throws(StoreError) in try store.updateSandbox(updated) }
+        // The store learns of it with the sandbox's next change; until then only this engine asks.
         sandbox.state.withLock { $0.record.parentSnapshot = record.id }
         housekeeping.shorten(record.layers, of: record.image) { [bases] in bases.hostFolders() }
+        housekeeping.makeDurable()
+        housekeeping.replenishFiles(overlayMountPoints: before.overlayMountPoints)
         return TakenSnapshot(record: record, report: captured.report, pauseMs: captured.pauseMs)
     }
 

@@ -21,7 +21,10 @@ public final class SandboxManager: Sendable {
     private let table = Mutex(Table())
     private let statusHandler = Mutex<(@Sendable (String, Sandbox.Status, String?) -> Void)?>(nil)
 
-    public init(store: Store, launch: Launch, initImage: [UInt8], loop: EventLoop) throws(SandboxError) {
+    /// - Parameter report: gets a sentence about what goes wrong in the background.
+    public init(
+        store: Store, launch: Launch, initImage: [UInt8], loop: EventLoop, report: @escaping @Sendable (String) -> Void
+    ) throws(SandboxError) {
         self.store = store
         ingredients = try SandboxIngredients(
             loop: loop, ids: launch.ids, controlGroups: .probe(name: "isorun-" + store.engine.rawValue),
@@ -31,7 +34,7 @@ public final class SandboxManager: Sendable {
         }
         limits = LimitMechanisms(ingredients.controlGroups)
         bases = try BaseFilesystems(store: store, launch: launch)
-        housekeeping = Housekeeping(store: store)
+        housekeeping = Housekeeping(store: store, report: report)
         pool = NamespacePool(ingredients)
         pool.fill()
         housekeeping.collectGarbage()

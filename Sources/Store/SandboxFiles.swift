@@ -21,16 +21,18 @@ enum SandboxFiles {
         try parent.makeDirectory(files.path, permissions: 0o700)
         let folder = try parent.openDirectory(files.path)
         try folder.makeDirectory(StoreLayout.upper, permissions: rootPermissions)
-        try folder.makeDirectory(StoreLayout.work, permissions: 0o700)
         let upper = try folder.openDirectory(StoreLayout.upper)
-        let work = try folder.openDirectory(StoreLayout.work)
-        try work.makeDirectory(workName(0), permissions: 0o700)
-        for (number, mountPoint) in mountPoints.enumerated() {
-            for folder in pathsDown(to: mountPoint) {
-                try upper.makeDirectoryIfAbsent(folder, permissions: rootPermissions)
-            }
-            try work.makeDirectory(workName(number + 1), permissions: 0o700)
+        for folder in mountPoints.flatMap(pathsDown) {
+            try upper.makeDirectoryIfAbsent(folder, permissions: rootPermissions)
         }
+        try makeWork(in: folder, overlays: 1 + mountPoints.count)
+    }
+
+    /// Makes the work folders; each serves one mount, because a volatile overlay marks it as used up.
+    static func makeWork(in files: borrowing OwnedFD, overlays: Int) throws(KernelError) {
+        try files.makeDirectory(StoreLayout.work, permissions: 0o700)
+        let work = try files.openDirectory(StoreLayout.work)
+        for number in 0..<overlays { try work.makeDirectory(workName(number), permissions: 0o700) }
     }
 
     /// Gives the upper's root and mount points owner, permissions, extended attributes and times, because overlayfs shows

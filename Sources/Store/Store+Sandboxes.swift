@@ -131,6 +131,17 @@ extension Store {
         }
     }
 
+    /// Gives the present folder of files fresh work folders, for mounting it again; the old ones go to the trash.
+    public func renewWork(of sandbox: SandboxRecord) throws(StoreError) {
+        let files = try openSandbox(sandbox.id).openFolder(sandbox.files.path)
+        try changing { () throws(StoreError) in
+            try onDisk { () throws(KernelError) in
+                try files.rename(StoreLayout.work, to: trashName("work"), in: trash)
+                try SandboxFiles.makeWork(in: files, overlays: 1 + sandbox.overlayMountPoints.count)
+            }
+        }
+    }
+
     /// The writable sides of a sandbox's overlays, the root's first, with the given folder of files or the present one.
     public func overlays(of sandbox: SandboxRecord, files: FilesID? = nil) -> [SandboxOverlay] {
         let folder = path("sandboxes", sandbox.id.rawValue, (files ?? sandbox.files).rawValue)
@@ -146,7 +157,9 @@ extension Store {
     func replaceManifest(of record: SandboxRecord) throws(StoreError) {
         let folder = try openSandbox(record.id)
         try onDisk { () throws(KernelError) in
-            try Manifest.replace(record.json, as: StoreLayout.sandboxManifest, in: folder)
+            // Of a running sandbox only its engine's crash has to be survived: a power cut is its end.
+            try Manifest.replace(
+                record.json, as: StoreLayout.sandboxManifest, in: folder, isFlushed: record.state == .hibernated)
         }
     }
 
