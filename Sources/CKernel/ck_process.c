@@ -172,3 +172,13 @@ int ck_memfd_create(const char *name) { return memfd_create(name, MFD_CLOEXEC | 
 int ck_memfd_seal(int fd) {
     return fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
 }
+
+int ck_prepare_descriptors(int count) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return -1;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0) return -1;
+    rlim_t highest = limit.rlim_cur < (rlim_t)count ? limit.rlim_cur : (rlim_t)count;
+    int descriptor = fcntl(0, F_DUPFD_CLOEXEC, (int)highest - 1);
+    return descriptor < 0 ? -1 : close(descriptor);
+}

@@ -80,6 +80,15 @@ public final class InitProcess: Sendable {
     /// Frees the memory that the child ran on. Call it once its program has shown a sign of life.
     public func discardStack() { stack.withLock { $0 = nil } }
 
+    /// Kills the process, and with it everything in its pid namespace; `killAndReap` waits for their end.
+    public func kill() {
+        isReaped.withLock { isReaped in
+            if isReaped { return }
+            // Only a process that is not this one's child can fail here, and this one is.
+            do throws(KernelError) { try process.signal(SIGKILL) } catch { preconditionFailure("\(error)") }
+        }
+    }
+
     /// Kills the process, and with it everything in its pid namespace, and waits until all are gone. Again is harmless.
     public func killAndReap() {
         isReaped.withLock { isReaped in

@@ -11,6 +11,8 @@ final class Housekeeping: Sendable {
     private static let deletionAttempts = 50
     /// Folders of files made ahead of need; a seal, a rollback and a create take one each.
     private static let spares = 8
+    /// Deletions that follow each other within this time are collected together: a collection reads the whole store.
+    private static let collectionDelay = DispatchTimeInterval.milliseconds(500)
     /// Snapshots that follow each other within this time become durable together.
     private static let durabilityDelay = DispatchTimeInterval.seconds(1)
 
@@ -94,17 +96,19 @@ final class Housekeeping: Sendable {
     func collectGarbage() {
         let isFirst = collectionIsQueued.exchange(true, ordering: .acquiringAndReleasing) == false
         if !isFirst { return }
-        queue.async { [self] in
-            collectionIsQueued.store(false, ordering: .releasing)
-            _ = try? store.collectGarbage()
-            deleteTrash()
-        }
+        queue.asyncAfter(deadline: .now() + Self.collectionDelay) { [self] in collectQueuedGarbage() }
     }
 
-    /// Waits until everything that was asked for is done.
+    private func collectQueuedGarbage() {
+        if !collectionIsQueued.exchange(false, ordering: .acquiringAndReleasing) { return }
+        _ = try? store.collectGarbage()
+        deleteTrash()
+    }
+
+    /// Waits until everything that was asked for is done, but for durability.
     func finish() {
         emptyTrash()
-        queue.sync {}
+        queue.sync { collectQueuedGarbage() }
         replenishment.sync {}
     }
 }

@@ -21,7 +21,7 @@ final class Incarnation: Sendable {
     ///
     /// On failure the set is destroyed.
     init(
-        _ namespaces: NamespaceSet, id: String, hostname: String, limits: SandboxLimits, files: LayeredFilesystem,
+        _ namespaces: NamespaceSet, id: String, hostname: String, limits: SandboxLimits, root: RootFilesystem,
         store: String, workshop: String, loop: EventLoop
     ) throws(SandboxError) {
         do throws(SandboxError) {
@@ -33,7 +33,7 @@ final class Incarnation: Sendable {
                 return try IdentityFiles(id: id, hostname: hostname, workshop: workshop)
             }
             try RootSwitch.perform(
-                files, store: store, identity: identity, hostname: hostname, in: namespaces.process)
+                root, store: store, identity: identity, hostname: hostname, in: namespaces.process)
             self.identity = identity
             processes = try onKernel { () throws(KernelError) in try ProcessTree(ofInit: namespaces.process.pid) }
             nullDevice = try onKernel { () throws(KernelError) in try OwnedFD.open("/dev/null", .readWrite) }
@@ -97,7 +97,7 @@ final class Incarnation: Sendable {
         to files: LayeredFilesystem, store: String, commit: @escaping @Sendable () throws(SandboxError) -> Void
     ) throws(SandboxError) {
         try RootSwitch.perform(
-            files, store: store, identity: identity, hostname: nil, in: namespaces.process, commit: commit)
+            .toMount(files), store: store, identity: identity, hostname: nil, in: namespaces.process, commit: commit)
     }
 
     // MARK: Commands
@@ -208,6 +208,9 @@ final class Incarnation: Sendable {
             handler()
         }
     }
+
+    /// Kills every process. `destroy` waits until they are gone.
+    func kill() { namespaces.process.kill() }
 
     /// Kills every process and waits until they are gone. Commands under way end with what they had printed.
     func destroy() { namespaces.destroy() }

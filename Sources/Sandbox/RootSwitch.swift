@@ -10,12 +10,12 @@ enum RootSwitch {
     /// Until the root is replaced nothing that a process sees has changed; a failure before that undoes what was prepared.
     ///
     /// - Parameters:
-    ///   - files: paths relative to the store's folder.
+    ///   - root: its paths are relative to the store's folder.
     ///   - store: the store's folder, absolute.
     ///   - hostname: set when not nil.
     ///   - commit: called when all is ready, just before the root is replaced; when it throws, nothing is replaced.
     static func perform(
-        _ files: LayeredFilesystem, store: String, identity: IdentityFiles, hostname: String?,
+        _ root: RootFilesystem, store: String, identity: IdentityFiles, hostname: String?,
         in process: InitProcess, commit: @escaping @Sendable () throws(SandboxError) -> Void = {}
     ) throws(SandboxError) {
         // The thread's namespaces and working directory go with it.
@@ -23,7 +23,7 @@ enum RootSwitch {
             let (overlays, views) = try onKernel { () throws(KernelError) in
                 try ThreadNamespaces.separateWorkingDirectory()
                 try ThreadNamespaces.changeDirectory(to: store)
-                let overlays = try files.mount()
+                let overlays = try root.overlays()
                 let views = try identity.views()
                 try process.enterMountsAndHostname()
                 if let hostname { try ThreadNamespaces.setHostname(hostname) }

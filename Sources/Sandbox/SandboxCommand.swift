@@ -91,7 +91,7 @@ struct PreparedCommand {
         case (.directory, .noSuchFile), (.directory, .notDirectory), (.directory, .accessDenied):
             return .directoryNotFound(directory)
         case (.fork, .again):
-            return .limitExceeded(limit: "pids", reason: "the sandbox has as many processes as it may have")
+            return .limitExceeded(limit: "pidsMax", reason: "the sandbox has as many processes as it may have")
         case (.user, .invalid):
             return .userNotFound("\(user.uid):\(user.gid)")
         default:

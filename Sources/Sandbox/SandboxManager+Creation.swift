@@ -43,16 +43,19 @@ extension SandboxManager {
     ) throws(SandboxError) -> Sandbox {
         let begun = ContinuousClock.now
         let base = try bases.base(of: image)
+        let ready = image == .host && layers.isEmpty ? try hostRoots.take() : nil
         let record = try onStore { () throws(StoreError) in
             try store.createSandbox(
                 NewSandbox(
                     name: name, labels: labels, image: image, layers: layers,
-                    overlayMountPoints: base.innerMountPoints, parentSnapshot: parentSnapshot, config: config.json),
+                    overlayMountPoints: base.innerMountPoints, files: ready?.files, parentSnapshot: parentSnapshot,
+                    config: config.json),
                 adding: staged)
         }
         housekeeping.replenishFiles(overlayMountPoints: record.overlayMountPoints)
         do throws(SandboxError) {
-            let incarnation = try incarnate(record.id, config, layered(record, base))
+            let root: RootFilesystem = if let ready { .ready(ready) } else { .toMount(layered(record, base)) }
+            let incarnation = try incarnate(record.id, config, root)
             let sandbox = Sandbox(
                 .init(record: record, config: config, status: .creating, incarnation: incarnation),
                 createMs: (ContinuousClock.now - begun).milliseconds)
@@ -68,11 +71,11 @@ extension SandboxManager {
 
     /// Brings a sandbox to life on its files.
     func incarnate(
-        _ id: SandboxID, _ config: SandboxConfig, _ files: LayeredFilesystem
+        _ id: SandboxID, _ config: SandboxConfig, _ root: RootFilesystem
     ) throws(SandboxError) -> Incarnation {
         try Incarnation(
-            try pool.take(), id: id.rawValue, hostname: config.hostname ?? id.rawValue, limits: config.limits,
-            files: files, store: store.path, workshop: bases.workshop, loop: ingredients.loop)
+            try namespaceSets.take(), id: id.rawValue, hostname: config.hostname ?? id.rawValue, limits: config.limits,
+            root: root, store: store.path, workshop: bases.workshop, loop: ingredients.loop)
     }
 
     /// The overlays of a sandbox as its record has them.

@@ -61,7 +61,7 @@ extension SandboxManager {
             try onStore { () throws(StoreError) in try store.renewWork(of: claimed) }
             housekeeping.emptyTrash()
             let files = layered(record, try bases.base(of: record.image))
-            let incarnation = try incarnate(record.id, config, files)
+            let incarnation = try incarnate(record.id, config, .toMount(files))
             let running = record
             change(sandbox, to: .running) { state in
                 state.record = running
@@ -113,7 +113,7 @@ extension SandboxManager {
             next.config = config.json
             let base = try bases.base(of: record.image)
             let files = layered(id: record.id, files: prepared, on: layers, base)
-            incarnation = try incarnate(record.id, config, files)
+            incarnation = try incarnate(record.id, config, .toMount(files))
             let previous = try onStore { () throws(StoreError) in
                 try store.switchFiles(of: &next, to: prepared, layers: layers, parentSnapshot: snapshot.id)
             }
@@ -125,14 +125,14 @@ extension SandboxManager {
                 state.incarnation = incarnation
             }
             if let incarnation { watch(incarnation, of: sandbox) }
-            former.destroy()
-            try? store.discardFiles(previous, of: next.id)
+            former.kill()
+            housekeeping.destroy(former)
+            housekeeping.discard(previous, of: next.id)
         } catch {
             incarnation?.destroy()
             try? store.discardFiles(prepared, of: before.id)
             throw error
         }
-        housekeeping.emptyTrash()
         housekeeping.replenishFiles(overlayMountPoints: before.overlayMountPoints)
     }
 

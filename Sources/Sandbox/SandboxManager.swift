@@ -15,7 +15,9 @@ public final class SandboxManager: Sendable {
     public let store: Store
     public let limits: LimitMechanisms
     let ingredients: SandboxIngredients
-    let pool: NamespacePool
+    let namespaceSets: ReadyPool<NamespaceSet>
+    /// Empty uppers over the image `host`.
+    let hostRoots: ReadyPool<ReadyRoot>
     let bases: BaseFilesystems
     let housekeeping: Housekeeping
     private let table = Mutex(Table())
@@ -35,8 +37,18 @@ public final class SandboxManager: Sendable {
         limits = LimitMechanisms(ingredients.controlGroups)
         bases = try BaseFilesystems(store: store, launch: launch)
         housekeeping = Housekeeping(store: store, report: report)
-        pool = NamespacePool(ingredients)
-        pool.fill()
+        namespaceSets = ReadyPool(name: "namespaces") { [ingredients] () throws(SandboxError) in
+            try NamespaceSet(ingredients)
+        } discard: {
+            $0.destroy()
+        }
+        hostRoots = ReadyPool(name: "host roots") { [bases] () throws(SandboxError) in
+            try ReadyRoot(on: try bases.base(of: .host), in: store)
+        } discard: { _ in
+            // Its mounts go with it.
+        }
+        namespaceSets.fill()
+        hostRoots.fill()
         housekeeping.collectGarbage()
     }
 
@@ -140,7 +152,8 @@ public final class SandboxManager: Sendable {
             // One that is destroyed already needs nothing more; files that cannot be deleted are the next gc's.
             _ = try? destroy(sandbox)
         }
-        pool.close()
+        namespaceSets.close()
+        hostRoots.close()
         housekeeping.finish()
         ingredients.controlGroups.remove()
         // The next engine that opens the store removes what cannot be removed now.

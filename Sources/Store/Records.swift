@@ -53,13 +53,15 @@ public struct NewSandbox: Sendable {
     /// Sealed layers above the image, topmost first; empty for a new sandbox, a snapshot's for a restored one.
     public var layers: [LayerID]
     public var overlayMountPoints: [FilePath]
+    /// What `makeSpareFiles` made for these mount points; nil to make it here.
+    public var files: FilesID?
     public var parentSnapshot: SnapshotID?
     public var config: JSONValue
 
     public init(
         id: SandboxID = .random(), name: String? = nil, labels: [String: String] = [:], image: ImageUse,
-        layers: [LayerID] = [], overlayMountPoints: [FilePath] = [], parentSnapshot: SnapshotID? = nil,
-        config: JSONValue = .null
+        layers: [LayerID] = [], overlayMountPoints: [FilePath] = [], files: FilesID? = nil,
+        parentSnapshot: SnapshotID? = nil, config: JSONValue = .null
     ) {
         self.id = id
         self.name = name
@@ -67,6 +69,7 @@ public struct NewSandbox: Sendable {
         self.image = image
         self.layers = layers
         self.overlayMountPoints = overlayMountPoints
+        self.files = files
         self.parentSnapshot = parentSnapshot
         self.config = config
     }

@@ -12,7 +12,7 @@ extension Store {
     ) throws(StoreError) -> SandboxRecord {
         let record = SandboxRecord(
             id: new.id, name: new.name, labels: new.labels, state: .running, owner: engine, image: new.image,
-            layers: try shortened(new.layers), files: .random(), overlayMountPoints: new.overlayMountPoints,
+            layers: try shortened(new.layers), files: new.files ?? .random(), overlayMountPoints: new.overlayMountPoints,
             createdAt: .now, parentSnapshot: new.parentSnapshot, config: new.config)
         try stagingFolder(record.id.path) { (folder: borrowing OwnedFD) throws(StoreError) in
             let origin =
@@ -22,7 +22,11 @@ extension Store {
                     try topRoot(layers: record.layers, image: record.image)
                 }
             do throws(KernelError) {
-                try placeFiles(record.files, in: folder, mountPoints: record.overlayMountPoints, like: origin)
+                if let files = new.files {
+                    try staging.rename(files.path, to: files.path, in: folder)
+                } else {
+                    try placeFiles(record.files, in: folder, mountPoints: record.overlayMountPoints, like: origin)
+                }
                 try Manifest.write(record.json, as: StoreLayout.sandboxManifest, in: folder)
             } catch {
                 throw StoreError(error)

@@ -20,6 +20,19 @@ extension Store {
         }
     }
 
+    /// Makes a folder of files whose overlays may be mounted before `createSandbox` gets it. It goes with the engine if
+    /// nobody uses it.
+    public func makeSpareFiles(overlayMountPoints: [FilePath]) throws(StoreError) -> FilesID {
+        let files = FilesID.random()
+        do throws(KernelError) {
+            try placeFiles(files, in: staging, mountPoints: overlayMountPoints, like: nil)
+        } catch {
+            try discardStaged(files.path)
+            throw StoreError(error)
+        }
+        return files
+    }
+
     /// Puts a folder of files, spare or new, into a sandbox's folder. On failure a part of it may be left there.
     func placeFiles(
         _ files: FilesID, in folder: borrowing OwnedFD, mountPoints: [FilePath], like origin: borrowing OwnedFD?

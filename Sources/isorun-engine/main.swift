@@ -26,6 +26,7 @@ func serve(_ store: String) -> Never {
         signal(SIGPIPE, SIG_IGN)
         let signals = try SignalDescriptor()
         let streams = try StandardStreams.claim()
+        try DescriptorTable.prepare()
         try EngineProcess(
             launch: launch, input: OwnedFD(takingOver: streams.input),
             output: OwnedFD(takingOver: streams.output), signals: signals, defaultStore: store

@@ -52,3 +52,7 @@ long ck_getrandom(void *bytes, unsigned long count);
 
 int ck_memfd_create(const char *name);
 int ck_memfd_seal(int fd);
+
+// Raises the limit of open files to the most that is allowed, and makes the table of descriptors as large as `count` needs
+// it: while a process has one thread, growing is cheap; later each doubling waits for an RCU grace period (fs/file.c).
+int ck_prepare_descriptors(int count);

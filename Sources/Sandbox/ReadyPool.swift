@@ -2,31 +2,43 @@ import Dispatch
 import Kernel
 import Synchronization
 
-/// A few namespace sets made ahead of need, because making one takes most of the time that creating a sandbox takes
-/// (the network namespace alone more than half of it).
-final class NamespacePool: Sendable {
-    /// Enough for a burst of creates; each costs well below 100 KiB.
-    private static let target = 4
+/// A few things made ahead of need, on a thread of the pool's own, because making one takes most of the time of the request
+/// that needs it.
+final class ReadyPool<Element: Sendable>: Sendable {
+    /// Enough for a burst of creates.
+    private static var target: Int { 4 }
 
     private struct State {
-        var ready: [NamespaceSet] = []
+        var ready: [Element] = []
         var isFilling = false
         var isClosed = false
     }
 
-    private let ingredients: SandboxIngredients
+    private let name: String
+    private let make: @Sendable () throws(SandboxError) -> Element
+    private let discard: @Sendable (Element) -> Void
     private let state = Mutex(State())
     /// Entered while the pool is filled.
     private let filling = DispatchGroup()
 
-    init(_ ingredients: SandboxIngredients) { self.ingredients = ingredients }
+    /// - Parameters:
+    ///   - make: blocks; on failure it leaves nothing behind.
+    ///   - discard: for what nobody took.
+    init(
+        name: String, make: @escaping @Sendable () throws(SandboxError) -> Element,
+        discard: @escaping @Sendable (Element) -> Void
+    ) {
+        self.name = name
+        self.make = make
+        self.discard = discard
+    }
 
-    /// A ready set, or a fresh one when none is. The pool fills up again on a thread of its own.
-    func take() throws(SandboxError) -> NamespaceSet {
+    /// A ready element, or a fresh one when none is. The pool fills up again.
+    func take() throws(SandboxError) -> Element {
         let ready = state.withLock { $0.ready.popLast() }
         fill()
         if let ready { return ready }
-        return try NamespaceSet(ingredients)
+        return try make()
     }
 
     /// Starts to fill the pool up, unless that is under way.
@@ -39,12 +51,12 @@ final class NamespacePool: Sendable {
         if !shallStart { return }
         filling.enter()
         do throws(KernelError) {
-            try Thread.start(name: "namespaces") { [self] in
+            try Thread.start(name: name) { [self] in
                 fillUp()
                 filling.leave()
             }
         } catch {
-            // Without the thread nothing is made ahead; the next create makes what it needs and reports what fails.
+            // Without the thread nothing is made ahead; the next request makes what it needs and reports what fails.
             state.withLock { $0.isFilling = false }
             filling.leave()
         }
@@ -52,27 +64,27 @@ final class NamespacePool: Sendable {
 
     private func fillUp() {
         while true {
-            // A set that cannot be made now is made, or its failure reported, by the create that needs it.
-            let made = try? NamespaceSet(ingredients)
-            let surplus = state.withLock { state -> NamespaceSet? in
+            // What cannot be made now is made, or its failure reported, by the request that needs it.
+            let made = try? make()
+            let surplus = state.withLock { state -> Element? in
                 if let made, !state.isClosed { state.ready.append(made) }
                 let isDone = made == nil || state.isClosed || state.ready.count >= Self.target
                 if isDone { state.isFilling = false }
                 return state.isClosed ? made : nil
             }
-            surplus?.destroy()
+            if let surplus { discard(surplus) }
             if !state.withLock({ $0.isFilling }) { return }
         }
     }
 
-    /// Destroys what is ready and waits for what is being made; nothing is made ahead any more.
+    /// Discards what is ready and waits for what is being made; nothing is made ahead any more.
     func close() {
         let left = state.withLock { state in
             state.isClosed = true
             defer { state.ready = [] }
             return state.ready
         }
-        for set in left { set.destroy() }
+        for element in left { discard(element) }
         filling.wait()
     }
 }
