@@ -46,7 +46,7 @@ public enum ExecutionFailure: Error {
 /// One command under way: collects its output, feeds its input, and ends when its process was reaped.
 ///
 /// The result comes as soon as the process has been reaped and what it left in the pipes is read: a background job that
-/// keeps them open does not hold it back.
+/// keeps them open does not hold it back. Of a command that is killed, nothing runs any more when its result comes.
 final class Execution: Sendable {
     typealias Completion = @Sendable (Result<CommandResult, ExecutionFailure>) -> Void
 
@@ -59,17 +59,23 @@ final class Execution: Sendable {
         var ending: Ending?
         var isCancelled = false
         var hasTimedOut = false
+        /// Threads that kill the command's tree right now.
+        var kills = 0
         var completion: Completion?
         var input: InputFeed?
         var timer: Task<Void, Never>?
         /// Streams that still have something to say.
         var open: Set<CommandStream> = [.standardOutput, .standardError]
+
+        /// How the command ended, once nothing is to be waited for any more.
+        var ripe: Ending? { open.isEmpty && kills == 0 ? ending : nil }
     }
 
     let mark: ExecMark
     private let collector: OutputCollector
     private let output: OutputPipe
     private let errorOutput: OutputPipe
+    private let loop: EventLoop
     private let begun: ContinuousClock.Instant
     /// Kills the command's whole tree; blocks.
     private let killTree: @Sendable () -> Void
@@ -89,6 +95,7 @@ final class Execution: Sendable {
         self.errorOutput = try OutputPipe(
             errorOutput, .standardError, collector: collector, sink: options.sink, loop: loop)
         self.killTree = killTree
+        self.loop = loop
         begun = .now
         state = Mutex(State(completion: completion))
     }
@@ -139,10 +146,18 @@ final class Execution: Sendable {
     }
 
     private func killInBackground() {
-        do throws(KernelError) {
-            try Thread.start(name: "kill", killTree)
-        } catch {
+        state.withLock { $0.kills += 1 }
+        let kill: @Sendable () -> Void = { [self] in
             killTree()
+            loop.post { [self] in
+                state.withLock { $0.kills -= 1 }
+                completeIfRipe()
+            }
+        }
+        do throws(KernelError) {
+            try Thread.start(name: "kill", kill)
+        } catch {
+            kill()
         }
     }
 
@@ -156,15 +171,16 @@ final class Execution: Sendable {
         output.finish()
         errorOutput.finish()
         // Both streams may have been closed before the process ended.
-        if state.withLock({ $0.open.isEmpty }) { complete(ending) }
+        completeIfRipe()
     }
 
     private func ended(_ stream: CommandStream) {
-        let ending = state.withLock { state in
-            state.open.remove(stream)
-            return state.open.isEmpty ? state.ending : nil
-        }
-        if let ending { complete(ending) }
+        state.withLock { _ = $0.open.remove(stream) }
+        completeIfRipe()
+    }
+
+    private func completeIfRipe() {
+        if let ending = state.withLock({ $0.ripe }) { complete(ending) }
     }
 
     private func complete(_ ending: Ending) {

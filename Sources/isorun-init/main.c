@@ -29,6 +29,7 @@ struct control {
 #define PASSED_DESCRIPTORS 1        // SCM_RIGHTS
 #define CLOSE_ON_EXEC 0x40000000    // MSG_CMSG_CLOEXEC
 #define NO_SIGNAL 0x4000            // MSG_NOSIGNAL
+#define HIGHEST_SIGNAL 64           // _NSIG
 #define CHILD_SIGNAL_MASK (1ull << (SIGCHLD - 1))
 
 __attribute__((noreturn)) static void finish(int status) {
@@ -167,8 +168,10 @@ __attribute__((noreturn, used)) void start_serving(void) {
     // their numbers would keep its close-on-exec flag through the child's dup2.
     for (int standard = 0; standard < 3; standard++) SYSCALL(__NR_dup2, ISORUN_INIT_SOCKET, standard);
     SYSCALL(__NR_fcntl, ISORUN_INIT_SOCKET, F_SETFD, FD_CLOEXEC);
-    // The engine ignores SIGPIPE, and an ignored signal stays ignored in every program that is executed.
+    // An ignored signal stays ignored in every program that is executed: the engine ignores SIGPIPE, and whoever started
+    // the engine may have ignored others, as a shell does for its background jobs. SIGKILL and SIGSTOP refuse, harmlessly.
     struct { uint64_t handler, flags, restorer, mask; } default_action = {0};
-    SYSCALL(__NR_rt_sigaction, SIGPIPE, &default_action, NULL, sizeof default_action.mask);
+    for (int signal = 1; signal <= HIGHEST_SIGNAL; signal++)
+        SYSCALL(__NR_rt_sigaction, signal, &default_action, NULL, sizeof default_action.mask);
     serve();
 }

@@ -19,7 +19,7 @@ from . import leaks, processes, schema_check
 
 ENGINE = os.environ.get("ISORUN_ENGINE", "isorun-engine")
 RECORDED_MESSAGES = 300  # of each engine, held against the schema at its end
-SPARE_DESCRIPTORS = 16  # an engine may keep a few prepared namespaces open at rest
+SPARE_DESCRIPTORS = 64  # an engine makes namespaces and mounts ahead of need, and has not done so when it is young
 SETTLE_SECONDS = 10
 
 
