@@ -18,13 +18,16 @@ public struct StoppedProcesses: ~Copyable {
     ///
     /// - Throws: when a thread cannot be traced or does not come to rest; then all run on.
     public init(descendantsOf root: Int32) throws(KernelError) {
+        // Zombies stay as long as their parents stand still.
+        var ended: Set<Int32> = []
         var isComplete = false
         while !isComplete {
             isComplete = true
             for process in try ProcessLineage.descendants(of: root) {
-                for thread in try ProcessLineage.threads(of: process) where !threads.contains(thread) {
+                for thread in try ProcessLineage.threads(of: process)
+                where !threads.contains(thread) && !ended.contains(thread) {
                     isComplete = false
-                    if try stop(thread) { threads.insert(thread) }
+                    if try stop(thread) { threads.insert(thread) } else { ended.insert(thread) }
                 }
             }
         }
@@ -42,6 +45,10 @@ public struct StoppedProcesses: ~Copyable {
             try check("ptrace(INTERRUPT)", "\(thread)") { ck_ptrace_interrupt(thread) }
         } catch where error.errno == .noSuchProcess {
             return false
+        } catch where error.errno == .notPermitted {
+            // What is ending cannot be seized any more (kernel/ptrace.c, ptrace_attach).
+            if try ProcessLineage.hasEnded(thread) { return false }
+            throw error
         }
         let deadline = ContinuousClock.now + Self.patience
         while true {
@@ -50,7 +57,7 @@ public struct StoppedProcesses: ~Copyable {
             if result == thread { return status & 0xff == 0x7f }
             if result < 0 { return false }
             if ContinuousClock.now > deadline {
-                if try ProcessLineage.sleepsUninterruptibly(thread) { return true }
+                if try ProcessLineage.state(of: thread) == "D" { return true }
                 throw KernelError("ptrace(INTERRUPT)", "\(thread) does not come to rest", errno: .busy)
             }
             ck_short_sleep()
@@ -84,10 +91,16 @@ enum ProcessLineage {
         }
     }
 
-    static func sleepsUninterruptibly(_ thread: Int32) throws(KernelError) -> Bool {
+    /// Whether the thread is a zombie, or gone.
+    static func hasEnded(_ thread: Int32) throws(KernelError) -> Bool {
+        guard let state = try state(of: thread) else { return true }
+        return state == "Z" || state == "X"
+    }
+
+    /// The letter of its state (proc_pid_stat(5)); nil when it is gone.
+    static func state(of thread: Int32) throws(KernelError) -> Character? {
         let stat = try textIfPresent("/proc/\(thread)/stat")
-        guard let end = stat.lastIndex(of: ")") else { return false }
-        return stat[end...].dropFirst(2).first == "D"
+        return stat.lastIndex(of: ")").flatMap { stat[$0...].dropFirst(2).first }
     }
 
     /// Empty for a process that has ended.
