@@ -103,12 +103,12 @@ public struct DetachedMount: ~Copyable, Sendable {
         try check("move_mount", target) { unsafe ck_move_mount(descriptor.rawValue, target, AT_FDCWD, path) }
     }
 
-    /// Makes this mount the root of every process of the namespace whose root is the present one, and drops the present
-    /// one (pivot_root(2), "pivot_root(".", ".")").
+    /// Makes this mount the root of every process of the namespace whose root is the present one. The former one then lies
+    /// on top of it, at the calling thread's working directory, until `MountTree.detachFormerRoot`
+    /// (pivot_root(2), "pivot_root(".", ".")").
     public func replaceRoot() throws(KernelError) {
         try check("fchdir") { fchdir(descriptor.rawValue) }
         try check("pivot_root") { unsafe ck_pivot_root(".", ".") }
-        try check("umount2", "the former root") { unsafe ck_umount_detach(".") }
     }
 
     /// Takes this mount out of the tree again.
@@ -120,6 +120,12 @@ public struct DetachedMount: ~Copyable, Sendable {
 
 /// The mount tree of the calling thread's mount namespace.
 public enum MountTree {
+    /// Drops the root that `DetachedMount.replaceRoot` has replaced, on the same thread. Takes a grace period of RCU, about
+    /// half a millisecond (fs/namespace.c, namespace_unlock).
+    public static func detachFormerRoot() throws(KernelError) {
+        try check("umount2", "the former root") { unsafe ck_umount_detach(".") }
+    }
+
     /// Takes what is mounted at a path, and all beneath, out of the tree; it goes when nobody uses it any more.
     public static func detach(_ path: String) throws(KernelError) {
         try check("umount2", path) { unsafe ck_umount_detach(path) }

@@ -14,6 +14,7 @@ final class Incarnation: Sendable {
     private let loop: EventLoop
     private let nullDevice: OwnedFD
     private let executions = Mutex<[ExecMark: Execution]>([:])
+    private let formerRoot: Mutex<FormerRoot>
     /// CPU time of processes that have ended, for hosts without control groups.
     private let usageOfEnded = Mutex((cpuMicroseconds: UInt64(0), peakMemoryBytes: UInt64(0)))
 
@@ -32,8 +33,9 @@ final class Incarnation: Sendable {
                 }
                 return try IdentityFiles(id: id, hostname: hostname, workshop: workshop)
             }
-            try RootSwitch.perform(
+            let former = try RootSwitch.perform(
                 root, store: store, identity: identity, hostname: hostname, in: namespaces.process)
+            formerRoot = Mutex(former)
             self.identity = identity
             processes = try onKernel { () throws(KernelError) in try ProcessTree(ofInit: namespaces.process.pid) }
             nullDevice = try onKernel { () throws(KernelError) in try OwnedFD.open("/dev/null", .readWrite) }
@@ -47,7 +49,8 @@ final class Incarnation: Sendable {
 
     /// The sandbox's root folder, with everything that is mounted in it.
     func root() throws(KernelError) -> OwnedFD {
-        try OwnedFD.open(FilePath(verbatim: "/proc/\(namespaces.process.pid)/root"), [.directory, .pathOnly])
+        settle()
+        return try OwnedFD.open(FilePath(verbatim: "/proc/\(namespaces.process.pid)/root"), [.directory, .pathOnly])
     }
 
     /// Whether nothing runs but isorun-init.
@@ -96,9 +99,14 @@ final class Incarnation: Sendable {
     func switchRoot(
         to files: LayeredFilesystem, store: String, commit: @escaping @Sendable () throws(SandboxError) -> Void
     ) throws(SandboxError) {
-        try RootSwitch.perform(
+        settle()
+        let former = try RootSwitch.perform(
             .toMount(files), store: store, identity: identity, hostname: nil, in: namespaces.process, commit: commit)
+        formerRoot.withLock { $0 = former }
     }
+
+    /// Waits until the root that was replaced last is gone.
+    private func settle() { formerRoot.withLock { $0 }.waitUntilGone() }
 
     // MARK: Commands
 
@@ -111,6 +119,7 @@ final class Incarnation: Sendable {
         _ command: PreparedCommand, _ options: ExecutionOptions, completion: @escaping Execution.Completion
     ) throws(SandboxError) -> Execution {
         let payload = try command.payload()
+        settle()
         return try onKernel { () throws(KernelError) in try execute(command, payload, options, completion) }
     }
 
