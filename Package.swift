@@ -37,7 +37,8 @@ let package = Package(
         // Where the halves meet.
         .target(name: "Engine", dependencies: ["Protocol", "Sandbox", "EmbeddedFiles"], swiftSettings: strict),
         .executableTarget(
-            name: "isorun-engine", dependencies: ["Engine", "CommandLineInterface", "Doctor", "Kernel"], swiftSettings: strict),
+            name: "isorun-engine", dependencies: ["Engine", "CommandLineInterface", "Doctor", "Kernel"],
+            swiftSettings: strict),
 
         // isorun-init and the schema travel inside the engine's own binary.
         .plugin(name: "EmbedFilePlugin", capability: .buildTool(), path: "Sources/EmbedFilePlugin"),

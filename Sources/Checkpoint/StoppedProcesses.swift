@@ -43,9 +43,9 @@ public struct StoppedProcesses: ~Copyable {
         do throws(KernelError) {
             try check("ptrace(SEIZE)", "\(thread)") { ck_ptrace_seize(thread) }
             try check("ptrace(INTERRUPT)", "\(thread)") { ck_ptrace_interrupt(thread) }
-        } catch where error.errno == .noSuchProcess {
+        } catch let error where error.errno == .noSuchProcess {
             return false
-        } catch where error.errno == .notPermitted {
+        } catch let error where error.errno == .notPermitted {
             // What is ending cannot be seized any more (kernel/ptrace.c, ptrace_attach).
             if try ProcessLineage.hasEnded(thread) { return false }
             throw error
@@ -86,7 +86,7 @@ enum ProcessLineage {
         do throws(KernelError) {
             let folder = try OwnedFD.open(FilePath(verbatim: "/proc/\(process)/task"), .directory)
             return try ProcFS.processes(in: folder.rawValue)
-        } catch where error.errno == .noSuchFile || error.errno == .noSuchProcess {
+        } catch let error where error.errno == .noSuchFile || error.errno == .noSuchProcess {
             return []
         }
     }
@@ -107,7 +107,7 @@ enum ProcessLineage {
     private static func textIfPresent(_ path: String) throws(KernelError) -> String {
         do throws(KernelError) {
             return try ProcFS.read(path)
-        } catch where error.errno == .noSuchFile || error.errno == .noSuchProcess {
+        } catch let error where error.errno == .noSuchFile || error.errno == .noSuchProcess {
             return ""
         }
     }

@@ -15,7 +15,9 @@ private func decodeBase64(_ text: StaticString) -> [UInt8] {
     decoded.reserveCapacity(text.utf8CodeUnitCount / 4 * 3)
     var accumulator: UInt32 = 0
     var bits = 0
-    for unsafe byte in unsafe source where byte != UInt8(ascii: "=") {
+    for index in source.indices {
+        let byte = unsafe source[index]
+        if byte == UInt8(ascii: "=") { break }
         accumulator = accumulator << 6 | UInt32(sextet(byte))
         bits += 6
         if bits >= 8 {

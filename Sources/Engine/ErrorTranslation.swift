@@ -68,7 +68,8 @@ enum ErrorTranslation {
         case .storeCorrupt, .newerVersion, .notAStore: .storeUnusable("", reason: error.description)
         case .noSpace(let error): .noSpace(error.subject)
         case .readOnly(let error): .permissionDenied(error.subject, reason: "the filesystem is read-only")
-        case .treeTooDeep(let path): .limitExceeded(limit: "depth", "the folders below `\(path.prefix(200))` are nested too deeply")
+        case .treeTooDeep(let path):
+            .limitExceeded(limit: "depth", "the folders below `\(path.prefix(200))` are nested too deeply")
         case .notCopyable(let path, let reason): .permissionDenied(path, reason: reason)
         case .cancelled: .requestCancelled()
         case .kernel(let error): translate(error)

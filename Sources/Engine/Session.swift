@@ -78,7 +78,9 @@ final class Session: Sendable {
         switch method {
         case Exit.method: onExit()
         case CancelRequest.method:
-            guard let id = params["id"].flatMap(RequestID.init) else { return Log.write("$/cancelRequest without an id") }
+            guard let id = params["id"].flatMap(RequestID.init) else {
+                return Log.write("$/cancelRequest without an id")
+            }
             state.withLock { $0.running[id] }?.cancel()
         default: break  // As LSP has it: unknown notifications are ignored.
         }

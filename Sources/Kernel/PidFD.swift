@@ -23,7 +23,7 @@ public struct PidFD: ~Copyable, Sendable {
     public func signal(_ number: Int32) throws(KernelError) {
         do throws(KernelError) {
             try check("pidfd_send_signal", "\(pid)") { ck_pidfd_send_signal(descriptor.rawValue, number) }
-        } catch where error.errno == .noSuchProcess {
+        } catch let error where error.errno == .noSuchProcess {
             return
         }
     }

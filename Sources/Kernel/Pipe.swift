@@ -72,7 +72,7 @@ extension OwnedFD {
                 // unsafe: the slice's storage is valid inside the closure.
                 unsafe bytes.withUnsafeBytes { unsafe Glibc.write(rawValue, $0.baseAddress, $0.count) }
             }
-        } catch where error.errno == .again {
+        } catch let error where error.errno == .again {
             return 0
         }
     }

@@ -56,7 +56,11 @@ public struct HostSystem: Sendable {
         // uname fails only for a bad address.
         unsafe _ = uname(&names)
         return unsafe HostSystem(
-            release: withUnsafeBytes(of: &names.release) { unsafe String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) },
-            machine: withUnsafeBytes(of: &names.machine) { unsafe String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) })
+            release: withUnsafeBytes(of: &names.release) {
+                unsafe String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            },
+            machine: withUnsafeBytes(of: &names.machine) {
+                unsafe String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            })
     }
 }

@@ -55,7 +55,7 @@ public struct DescriptorSocket: ~Copyable, Sendable {
             }
             if let failure { throw failure }
             return bytes
-        } catch where error.errno == .again {
+        } catch let error where error.errno == .again {
             return nil
         }
     }

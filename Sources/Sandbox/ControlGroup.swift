@@ -56,7 +56,7 @@ final class ControlGroup: Sendable {
             case .cgroup2: try write("0", .memory, version1: "", version2: "memory.swap.max")
             default: break
             }
-        } catch where error.errno == .noSuchFile {
+        } catch let error where error.errno == .noSuchFile {
             return
         }
     }

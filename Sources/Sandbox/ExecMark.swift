@@ -16,7 +16,9 @@ struct ExecMark: Sendable, Hashable {
 
     /// Whether a `/proc/PID/limits` shows this mark.
     func appears(inLimits text: String) -> Bool {
-        guard let line = text.split(separator: "\n").first(where: { $0.hasPrefix("Max file locks") }) else { return false }
+        guard let line = text.split(separator: "\n").first(where: { $0.hasPrefix("Max file locks") }) else {
+            return false
+        }
         return line.split(separator: " ").dropFirst(3).first == Substring(String(rawValue))
     }
 }

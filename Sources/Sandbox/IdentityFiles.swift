@@ -68,7 +68,7 @@ final class MountedView: Sendable {
     func attach(below root: borrowing DetachedMount) throws(KernelError) {
         do throws(KernelError) {
             try mount.attach(at: mountPoint, below: root)
-        } catch where error.errno == .noSuchFile {
+        } catch let error where error.errno == .noSuchFile {
             return
         }
     }

@@ -37,7 +37,7 @@ struct ProcessTree: ~Copyable {
             if try isZombie(folder) { return false }
             try ProcFS.signal(SIGKILL, toProcessOf: folder)
             return true
-        } catch where error.errno == .noSuchFile || error.errno == .noSuchProcess {
+        } catch let error where error.errno == .noSuchFile || error.errno == .noSuchProcess {
             return false
         }
     }
@@ -71,7 +71,7 @@ struct ProcessTree: ~Copyable {
                     Member(
                         pid: pid, command: words.isEmpty ? "[\(name)]" : words,
                         limits: try ProcFS.read("\(pid)/limits", in: proc.rawValue)))
-            } catch where error.errno == .noSuchFile || error.errno == .noSuchProcess {
+            } catch let error where error.errno == .noSuchFile || error.errno == .noSuchProcess {
                 continue
             }
         }
@@ -93,7 +93,7 @@ struct ProcessTree: ~Copyable {
             do throws(KernelError) {
                 let stat = try ProcFS.read("\(pid)/stat", in: proc.rawValue)
                 add(stat, to: &usage)
-            } catch where error.errno == .noSuchFile || error.errno == .noSuchProcess {
+            } catch let error where error.errno == .noSuchFile || error.errno == .noSuchProcess {
                 continue
             }
         }

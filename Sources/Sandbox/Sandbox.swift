@@ -76,7 +76,8 @@ public final class Sandbox: Sendable {
     ) async throws(ExecutionFailure) -> CommandResult {
         let under = Mutex<(execution: Execution?, isCancelled: Bool)>((nil, false))
         let result = await withTaskCancellationHandler {
-            await withCheckedContinuation { (continuation: CheckedContinuation<Result<CommandResult, ExecutionFailure>, Never>) in
+            await withCheckedContinuation {
+                (continuation: CheckedContinuation<Result<CommandResult, ExecutionFailure>, Never>) in
                 do throws(SandboxError) {
                     let execution = try start(command, options) { continuation.resume(returning: $0) }
                     let isCancelled = under.withLock { under in

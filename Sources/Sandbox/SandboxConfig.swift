@@ -79,7 +79,8 @@ extension Sandbox {
         public var idleTimeoutSec: Int?
 
         public init(
-            name: String? = nil, labels: [String: String]? = nil, environment: [String: String] = [:], vcpus: Int? = nil,
+            name: String? = nil, labels: [String: String]? = nil, environment: [String: String] = [:],
+            vcpus: Int? = nil,
             memMiB: Int? = nil, network: Sandbox.NetworkMode? = nil, idleTimeoutSec: Int? = nil
         ) {
             self.name = name

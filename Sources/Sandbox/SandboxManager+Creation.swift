@@ -91,7 +91,9 @@ extension SandboxManager {
     func layered(
         id: SandboxID, files: FilesID, on layers: [LayerID], sealing: FilesID? = nil, _ base: BaseFilesystem
     ) -> LayeredFilesystem {
-        func path(_ files: FilesID, _ name: String) -> FilePath { FilePath(verbatim: "sandboxes/\(id)/\(files)/\(name)") }
+        func path(_ files: FilesID, _ name: String) -> FilePath {
+            FilePath(verbatim: "sandboxes/\(id)/\(files)/\(name)")
+        }
         let sealed = sealing.map { [path($0, "upper")] } ?? []
         return LayeredFilesystem(
             base: base, layers: sealed + layers.map { FilePath(verbatim: "layers/\($0)/content") },

@@ -55,7 +55,8 @@ extension SandboxManager {
     public func changes(of sandbox: Sandbox, since snapshot: String?) throws(SandboxError) -> [LayerChange] {
         if sandbox.status != .hibernated { _ = try sandbox.running() }
         let record = sandbox.state.withLock { $0.record }
-        let before: DiffSide = if let snapshot { .snapshot(try snapshotRecord(snapshot).record) } else { .image(record.image) }
+        let before: DiffSide =
+            if let snapshot { .snapshot(try snapshotRecord(snapshot).record) } else { .image(record.image) }
         return try difference(before, .sandbox(record), image: record.image)
     }
 

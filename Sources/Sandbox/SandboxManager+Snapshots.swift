@@ -116,7 +116,8 @@ extension SandboxManager {
         let (staged, pauseMs) = try incarnation.whileStopped { () throws(SandboxError) in
             try onStore { () throws(StoreError) in try store.copyUpper(of: record) }
         }
-        return Captured(layers: [staged.id] + record.layers, staged: staged, sealed: staged.id,
+        return Captured(
+            layers: [staged.id] + record.layers, staged: staged, sealed: staged.id,
             report: report, pauseMs: pauseMs)
     }
 
@@ -143,7 +144,9 @@ extension SandboxManager {
             let isSealed = sandbox.state.withLock { $0.record.files != before.files }
             if isSealed {
                 // The layer is sealed, and the sandbox still writes to it: it must not go on.
-                change(sandbox, to: .error, reason: "\(error)") { $0.failure = "its root could not be replaced: \(error)" }
+                change(sandbox, to: .error, reason: "\(error)") {
+                    $0.failure = "its root could not be replaced: \(error)"
+                }
                 incarnation.destroy()
             } else {
                 try? store.discardFiles(prepared, of: before.id)

@@ -119,7 +119,10 @@ public final class SandboxManager: Sendable {
     // MARK: Status
 
     /// Sets the status and tells whoever listens.
-    func change(_ sandbox: Sandbox, to status: Sandbox.Status, reason: String? = nil, _ body: (inout Sandbox.State) -> Void = { _ in }) {
+    func change(
+        _ sandbox: Sandbox, to status: Sandbox.Status, reason: String? = nil,
+        _ body: (inout Sandbox.State) -> Void = { _ in }
+    ) {
         sandbox.state.withLock { state in
             state.status = status
             body(&state)

@@ -80,7 +80,7 @@ enum Manifest {
         do throws(KernelError) {
             try folder.rename(temporary, to: name, ifTaken: .exchange)
             try folder.removeFile(temporary)
-        } catch where error.errno == .invalid {
+        } catch let error where error.errno == .invalid {
             // A filesystem that cannot exchange.
             try folder.rename(temporary, to: name)
         }

@@ -12,7 +12,8 @@ extension Store {
     ) throws(StoreError) -> SandboxRecord {
         let record = SandboxRecord(
             id: new.id, name: new.name, labels: new.labels, state: .running, owner: engine, image: new.image,
-            layers: try shortened(new.layers), files: new.files ?? .random(), overlayMountPoints: new.overlayMountPoints,
+            layers: try shortened(new.layers), files: new.files ?? .random(),
+            overlayMountPoints: new.overlayMountPoints,
             createdAt: .now, parentSnapshot: new.parentSnapshot, config: new.config)
         try stagingFolder(record.id.path) { (folder: borrowing OwnedFD) throws(StoreError) in
             let origin =

@@ -65,9 +65,10 @@ import Testing
     }
 
     // JSON-RPC allows an array, the protocol's methods do not; anything else is no request at all.
-    @Test(arguments: [
-        ("[]", .invalidParams), ("null", .invalidMessage), ("1", .invalidMessage), ("\"a\"", .invalidMessage),
-    ] as [(String, EnvelopeError.Reason)])
+    @Test(
+        arguments: [
+            ("[]", .invalidParams), ("null", .invalidMessage), ("1", .invalidMessage), ("\"a\"", .invalidMessage),
+        ] as [(String, EnvelopeError.Reason)])
     func paramsMustBeAnObject(params: String, reason: EnvelopeError.Reason) throws {
         let request = try #require(throws: EnvelopeError.self) {
             try decode(#"{"jsonrpc":"2.0","id":3,"method":"m","params":\#(params)}"#)

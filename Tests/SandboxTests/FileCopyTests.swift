@@ -77,8 +77,10 @@ import Testing
         #expect(try kind("/none", "/x") == .notFound)
         #expect(try kind("/one", "/none/x") == .notFound)
         #expect(try isDenied { () throws(SandboxError) in try folder.access.copyIn(hostTree + "/fifo", to: "/x") })
-        #expect(try isDenied { () throws(SandboxError) in
-            try folder.access.copyIn(folder.path + "/root", to: "/folder/x") })
+        #expect(
+            try isDenied { () throws(SandboxError) in
+                try folder.access.copyIn(folder.path + "/root", to: "/folder/x")
+            })
         #expect(try folder.names() == ["file", "folder"])
         #expect(try folder.names("folder") == [])
     }
@@ -121,8 +123,10 @@ import Testing
         try folder.put("work/trap/secret", "overwritten")
         let owners = (owner.owner, owner.group)
         for (path, target) in [("/work", destination), ("/work/trap", destination + "/trap")] {
-            #expect(try pathError { () throws(SandboxError) in
-                try folder.access.copyOut(path, to: target, owner: owners) } == .exists)
+            #expect(
+                try pathError { () throws(SandboxError) in
+                    try folder.access.copyOut(path, to: target, owner: owners)
+                } == .exists)
         }
         // A file takes the link's place.
         _ = try folder.access.copyOut("/work/file", to: destination + "/trap", owner: owners)

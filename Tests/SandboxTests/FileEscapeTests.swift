@@ -13,8 +13,10 @@ import Testing
     @Test(arguments: ["/../outside/secret", "/a/../../outside/secret", "/../../../../outside/secret"])
     func parentsOfTheRootAreTheRoot(_ path: String) throws {
         try folder.root.makeDirectory("a", permissions: 0o755)
-        #expect(try pathError { () throws(SandboxError) in
-            try folder.access.read(path, offset: 0, length: 10) } == .notFound)
+        #expect(
+            try pathError { () throws(SandboxError) in
+                try folder.access.read(path, offset: 0, length: 10)
+            } == .notFound)
         #expect(try pathError { () throws(SandboxError) in try folder.access.write([1], to: path) } == .notFound)
         #expect(try pathError { () throws(SandboxError) in try folder.access.entry(at: path) } == .notFound)
         _ = try folder.access.write([1], to: "/../../file")
@@ -27,10 +29,14 @@ import Testing
         try folder.root.makeSymlink("relative", to: "../outside")
         try folder.root.makeSymlink("file", to: "../outside/secret")
         for path in ["/absolute/secret", "/relative/secret", "/file", "/absolute/kept/file"] {
-            #expect(try pathError { () throws(SandboxError) in
-                try folder.access.read(path, offset: 0, length: 10) } == .notFound)
+            #expect(
+                try pathError { () throws(SandboxError) in
+                    try folder.access.read(path, offset: 0, length: 10)
+                } == .notFound)
             #expect(try pathError { () throws(SandboxError) in try folder.access.write([1], to: path) } == .notFound)
-            #expect(try pathError { () throws(SandboxError) in try folder.access.remove("/absolute/kept", recursive: true) } == .notFound)
+            #expect(
+                try pathError { () throws(SandboxError) in try folder.access.remove("/absolute/kept", recursive: true) }
+                    == .notFound)
         }
         #expect(try pathError { () throws(SandboxError) in try folder.access.list("/absolute") } == .notFound)
         // Links to folders are removed and moved themselves.
@@ -53,10 +59,14 @@ import Testing
 
     @Test func linksOfProcAreNotFollowed() throws {
         let host = try FileAccess(root: OwnedFD.open("/", [.pathOnly, .directory]))
-        #expect(try isDenied { () throws(SandboxError) in
-            try host.read("/proc/self/root/etc/passwd", offset: 0, length: 1) })
-        #expect(try isDenied { () throws(SandboxError) in
-            try host.read("/proc/self/cwd/Package.swift", offset: 0, length: 1) })
+        #expect(
+            try isDenied { () throws(SandboxError) in
+                try host.read("/proc/self/root/etc/passwd", offset: 0, length: 1)
+            })
+        #expect(
+            try isDenied { () throws(SandboxError) in
+                try host.read("/proc/self/cwd/Package.swift", offset: 0, length: 1)
+            })
     }
 
     /// Only what the kernel itself refuses, or what does no harm, is tried on real ones: a test that fails must not cost
@@ -76,8 +86,10 @@ import Testing
         #expect(try isDenied { () throws(SandboxError) in try proc.copyIn(folder.path + "/outside", to: "/") })
         #expect(try isDenied { () throws(SandboxError) in try sys.write([49], to: "/none") })
         #expect(try isDenied { () throws(SandboxError) in try sys.makeDirectory("/none/none", parents: true) })
-        #expect(try isDenied { () throws(SandboxError) in
-            try sys.copyIn(folder.path + "/outside/secret", to: "/none") })
+        #expect(
+            try isDenied { () throws(SandboxError) in
+                try sys.copyIn(folder.path + "/outside/secret", to: "/none")
+            })
         #expect(try OwnedFD.open(name, .read).readToEnd() == before)
     }
 

@@ -22,7 +22,9 @@ import Testing
 
     // MARK: Reading
 
-    @Test(arguments: [(0, 3, "abc", false), (3, 3, "def", true), (3, 100, "def", true), (6, 5, "", true), (99, 5, "", true)])
+    @Test(arguments: [
+        (0, 3, "abc", false), (3, 3, "def", true), (3, 100, "def", true), (6, 5, "", true), (99, 5, "", true),
+    ])
     func readsPieces(offset: Int64, length: Int, text: String, isEnd: Bool) throws {
         try folder.put("file", "abcdef")
         let piece = try folder.access.read("/file", offset: offset, length: length)
@@ -74,7 +76,9 @@ import Testing
         #expect(try pathError { () throws(SandboxError) in try write("x", "/") } == .isDirectory)
         #expect(try pathError { () throws(SandboxError) in try write("x", "/folder/..") } == .isDirectory)
         #expect(try pathError { () throws(SandboxError) in try write("x", "/none/file") } == .notFound)
-        #expect(try pathError { () throws(SandboxError) in try write("x", "/file/under", createParents: true) } == .notDirectory)
+        #expect(
+            try pathError { () throws(SandboxError) in try write("x", "/file/under", createParents: true) }
+                == .notDirectory)
         #expect(try pathError { () throws(SandboxError) in try read(long) } == .tooLong)
         #expect(try pathError { () throws(SandboxError) in try write("x", long) } == .tooLong)
         #expect(try folder.names() == ["file", "folder"])

@@ -60,10 +60,14 @@ import Testing
             #expect(try pathError { () throws(SandboxError) in try folder.access.makeDirectory(path) } == .exists)
         }
         #expect(try pathError { () throws(SandboxError) in try folder.access.makeDirectory("/x/y") } == .notFound)
-        #expect(try pathError { () throws(SandboxError) in
-            try folder.access.makeDirectory("/file/y", parents: true) } == .notDirectory)
-        #expect(try pathError { () throws(SandboxError) in
-            try folder.access.makeDirectory("/file", parents: true) } == .notDirectory)
+        #expect(
+            try pathError { () throws(SandboxError) in
+                try folder.access.makeDirectory("/file/y", parents: true)
+            } == .notDirectory)
+        #expect(
+            try pathError { () throws(SandboxError) in
+                try folder.access.makeDirectory("/file", parents: true)
+            } == .notDirectory)
     }
 
     @Test func removes() throws {
@@ -71,7 +75,9 @@ import Testing
         try folder.put("a/file", "x")
         #expect(try pathError { () throws(SandboxError) in try folder.access.remove("/a") } == .isDirectory)
         #expect(try pathError { () throws(SandboxError) in try folder.access.remove("/none") } == .notFound)
-        #expect(try pathError { () throws(SandboxError) in try folder.access.remove("/none", recursive: true) } == .notFound)
+        #expect(
+            try pathError { () throws(SandboxError) in try folder.access.remove("/none", recursive: true) } == .notFound
+        )
         try folder.access.remove("/a/b/c")
         try folder.access.remove("/a/file")
         #expect(try folder.names("a") == ["b"])

@@ -48,7 +48,9 @@ extension FileAccess {
         let status = try atPath(path) { () throws(KernelError) in try found.status() }
         guard let named = NamedPath(newName) else {
             guard status.kind == .directory else { throw .path(PathError(.exists, newPath)) }
-            let folder = try atPath(newPath) { () throws(KernelError) in try target.open(newName, [.pathOnly, .directory]) }
+            let folder = try atPath(newPath) { () throws(KernelError) in
+                try target.open(newName, [.pathOnly, .directory])
+            }
             return try copyFolder(found, path, merging: folder, newPath, options)
         }
         let place = try atPath(newPath) { () throws(KernelError) in

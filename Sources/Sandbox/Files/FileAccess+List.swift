@@ -45,7 +45,9 @@ private struct ListingVisitor: TreeVisitor {
         _ name: FilePath, _ kind: FileKind, in folder: borrowing OwnedFD
     ) throws(SandboxError) -> Bool {
         let relative = folders[folders.count - 1].appending(name)
-        let found = try atPath("\(path)/\(relative)") { () throws(KernelError) in try describe(name, relative, in: folder) }
+        let found = try atPath("\(path)/\(relative)") { () throws(KernelError) in
+            try describe(name, relative, in: folder)
+        }
         guard let (entry, identity) = found else { return false }
         nameBytes += relative.bytes.count + (entry.target?.utf8.count ?? 0)
         if entries.count == ListLimit.entries || nameBytes > ListLimit.nameBytes {

@@ -47,7 +47,9 @@ extension SandboxError {
 
     /// A failed copy to or from a path.
     init(_ error: StoreError, path: String) {
-        func below(_ subject: String) -> String { subject.isEmpty || subject.hasPrefix("/") ? path : path + "/" + subject }
+        func below(_ subject: String) -> String {
+            subject.isEmpty || subject.hasPrefix("/") ? path : path + "/" + subject
+        }
         switch error {
         case .kernel(let error), .readOnly(let error): self.init(error, path: below(error.subject))
         case .notCopyable(let subject, let reason):

@@ -72,7 +72,8 @@ struct PathRoot: ~Copyable, Sendable {
         let maxLinks = 40
         var path = path
         for _ in 0...maxLinks {
-            let parent = makingParents ? try openMakingParents(path.parent) : try open(path.parent, [.pathOnly, .directory])
+            let parent =
+                makingParents ? try openMakingParents(path.parent) : try open(path.parent, [.pathOnly, .directory])
             try KernelFilesystem.refuseChanges(in: parent)
             let status = try parent.statusIfPresent(of: path.name)
             guard following, status?.kind == .symlink else {
