@@ -11,4 +11,5 @@
 #include "ck_probe_namespaces.h"
 #include "ck_process.h"
 #include "ck_socket.h"
+#include "ck_spawn.h"
 #include "ck_file.h"
