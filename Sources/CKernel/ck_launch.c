@@ -45,8 +45,8 @@ static void remove_control_group(const char *path) {
 }
 
 static void clean_up(void) {
-    // The last processes of a killed engine leave their groups a moment after it.
-    for (int attempt = 0; attempt < 100; attempt++) {
+    // The last processes of a killed engine leave their groups a moment after it; on a busy machine that takes seconds.
+    for (int attempt = 0; attempt < 1000; attempt++) {
         int left = 0;
         for (int i = 0; i < control_group_count; i++) {
             remove_control_group(control_groups[i]);
@@ -55,6 +55,15 @@ static void clean_up(void) {
         if (!left) return;
         usleep(10000);
     }
+}
+
+static void note_control_group(const char *path) {
+    // Those of an initialization that failed are gone by now, and the next one brings its own.
+    int slot = 0;
+    while (slot < control_group_count && access(control_groups[slot], F_OK) == 0) slot++;
+    if (slot == (int)(sizeof control_groups / sizeof *control_groups)) return;
+    memcpy(control_groups[slot], path, sizeof control_groups[slot]);
+    if (slot == control_group_count) control_group_count++;
 }
 
 static void forward_end(int status) {
@@ -96,8 +105,8 @@ __attribute__((noreturn)) static void attend(pid_t engine, int control) {
                 if (polled[2].fd >= 0) close(polled[2].fd);
                 polled[2].fd = (int)syscall(SYS_pidfd_open, request.watched, 0);
                 if (polled[2].fd < 0 && errno == ESRCH) kill(engine, SIGTERM);
-            } else if (control_group_count < (int)(sizeof control_groups / sizeof *control_groups)) {
-                memcpy(control_groups[control_group_count++], request.control_group, sizeof request.control_group);
+            } else {
+                note_control_group(request.control_group);
             }
         }
         if (polled[2].revents) {
@@ -148,6 +157,13 @@ int ck_launch(struct ck_launched *launched) {
         ck_describe(launched->problem, "socketpair: %s", strerror(errno));
         return -1;
     }
+    // A signal that comes before somebody reads them waits; PID 1 would drop what it has no handler for (pid_namespaces(7)).
+    sigset_t ends;
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGTERM);
+    sigaddset(&ends, SIGINT);
+    sigaddset(&ends, SIGHUP);
+    sigprocmask(SIG_BLOCK, &ends, NULL);
     struct clone_args args = {
         .flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID,
         .exit_signal = SIGCHLD,

@@ -19,10 +19,21 @@ final class EngineRuntime: Sendable {
         } catch {
             throw ErrorTranslation.protocolError(forStoreAt: path, error)
         }
-        manager = try SandboxManager(
-            store: store, launch: launch, initImage: EmbeddedFiles.initImage(), loop: loop,
-            report: Log.write)
-        host = try HostFacts.find(launch: launch, store: store)
+        do {
+            manager = try SandboxManager(
+                store: store, launch: launch, initImage: EmbeddedFiles.initImage(), loop: loop,
+                report: Log.write)
+        } catch {
+            // What stays of this engine in the store is the next one's to remove.
+            try? store.leave()
+            throw error
+        }
+        do {
+            host = try HostFacts.find(launch: launch, store: store)
+        } catch {
+            manager.shutDown()
+            throw error
+        }
         capabilities = Capabilities(
             runtimeState: .init(supported: false, reason: SandboxManager.unkeptReason),
             network: [.none],

@@ -100,11 +100,11 @@ final class ControlGroup: Sendable {
 
     /// Removes the group; its processes must have been reaped.
     func remove() {
-        for path in paths { Self.removeFolder(path) }
+        for path in paths { remove(path) }
     }
 
-    /// Removes a group that has no processes and no groups in it.
-    static func removeFolder(_ path: String) {
+    /// What stays after all goes with the engine's own folder.
+    private func remove(_ path: String) {
         // The kernel lets go of a reaped process a moment after wait(2) returns (EBUSY until then).
         for _ in 0..<500 {
             if unsafe rmdir(path) == 0 || Errno.current != .busy { return }

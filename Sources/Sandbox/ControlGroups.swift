@@ -25,30 +25,36 @@ final class ControlGroups: Sendable {
 
     let parents: [Controller: Parent]
     /// Every folder made by `probe`, to be removed at the end.
-    private let folders: [String]
+    private let groups: [EngineGroup]
 
-    private init(parents: [Controller: Parent], folders: [String]) {
+    private init(parents: [Controller: Parent], groups: [EngineGroup]) {
         self.parents = parents
-        self.folders = folders
+        self.groups = groups
     }
 
     /// Makes the engine's folders wherever the kernel lets it.
     ///
-    /// - Parameter name: `isorun-` and something that no other engine has.
-    static func probe(name: String) -> ControlGroups {
+    /// - Parameter engine: a name that no other engine has.
+    static func probe(engine: String) -> ControlGroups {
         var parents: [Controller: Parent] = [:]
-        var folders: [String] = []
+        var groups: [EngineGroup] = []
         for hierarchy in ControlGroupHierarchy.all() {
             let missing = hierarchy.limited.filter { parents[$0] == nil }
             if missing.isEmpty { continue }
-            let folder = hierarchy.folder + "/" + name
-            // Refused where the hierarchy is not the caller's to divide: the next mechanism takes over.
-            if unsafe mkdir(folder, 0o755) != 0 { continue }
-            folders.append(folder)
-            if hierarchy.mechanism == .cgroup2, !enable(missing, below: folder) { continue }
-            for controller in missing { parents[controller] = Parent(mechanism: hierarchy.mechanism, folder: folder) }
+            // Where there is none the next mechanism takes over.
+            guard let group = EngineGroup(in: hierarchy.folder, engine: engine) else { continue }
+            groups.append(group)
+            if hierarchy.mechanism == .cgroup2, !enable(missing, below: group.folder) { continue }
+            for controller in missing {
+                parents[controller] = Parent(mechanism: hierarchy.mechanism, folder: group.folder)
+            }
         }
-        return ControlGroups(parents: parents, folders: folders)
+        return ControlGroups(parents: parents, groups: groups)
+    }
+
+    /// Removes the groups that engines have left which were killed together with their launchers.
+    func removeAbandoned() {
+        for hierarchy in Set(groups.map(\.hierarchy)) { EngineGroup.removeAbandoned(in: hierarchy) }
     }
 
     /// In cgroup v2 a group has only the controllers that its parent hands down.
@@ -65,7 +71,7 @@ final class ControlGroups: Sendable {
     func mechanism(of controller: Controller) -> LimitBackend { parents[controller]?.mechanism ?? .none }
 
     /// The folders that hold the engine's groups, for whoever cleans up after an engine that was killed.
-    var cleanupPaths: [String] { folders }
+    var cleanupPaths: [String] { groups.map(\.folder) }
 
     /// A fresh group in every hierarchy. On failure nothing is left behind.
     func makeGroup() throws(SandboxError) -> ControlGroup {
@@ -88,9 +94,9 @@ final class ControlGroups: Sendable {
         return ControlGroup(folders: folders)
     }
 
-    /// Removes the engine's folders; the sandboxes' processes must be gone.
+    /// Removes the engine's folders. A process that is in one of the groups still is killed.
     func remove() {
-        for folder in folders { ControlGroup.removeFolder(folder) }
+        for group in groups { group.remove() }
     }
 }
 

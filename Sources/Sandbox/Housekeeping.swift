@@ -80,6 +80,11 @@ final class Housekeeping: Sendable {
         queue.async { incarnation.destroy() }
     }
 
+    /// Removes the control groups of dead engines.
+    func removeAbandoned(_ groups: ControlGroups) {
+        queue.async { groups.removeAbandoned() }
+    }
+
     /// Merges runs of layers in a chain that has grown long.
     ///
     /// - Parameter base: the folders of the image `host`, opened when there is something to merge.

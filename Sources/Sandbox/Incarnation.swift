@@ -95,13 +95,13 @@ final class Incarnation: Sendable {
 
     /// Puts the sandbox, quiet, onto a root whose lower layers hold what its upper held.
     ///
-    /// - Parameter commit: called when the new root is ready, just before it replaces the present one.
+    /// - Parameter commit: called on the calling thread when the new root is ready, just before it replaces the present one.
     func switchRoot(
-        to files: LayeredFilesystem, store: String, commit: @escaping @Sendable () throws(SandboxError) -> Void
+        to files: LayeredFilesystem, store: String, commit: () throws(SandboxError) -> Void
     ) throws(SandboxError) {
         settle()
         let former = try RootSwitch.perform(
-            .toMount(files), store: store, identity: identity, hostname: nil, in: namespaces.process, commit: commit)
+            .toMount(files), store: store, identity: identity, in: namespaces.process, commit: commit)
         formerRoot.withLock { $0 = former }
     }
 

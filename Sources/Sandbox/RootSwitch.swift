@@ -13,36 +13,63 @@ enum RootSwitch {
     ///   - root: its paths are relative to the store's folder.
     ///   - store: the store's folder, absolute.
     ///   - hostname: set when not nil.
-    ///   - commit: called when all is ready, just before the root is replaced; when it throws, nothing is replaced.
     /// - Returns: the former root, which is still on its way out. Until it is gone nothing may be started, and no path be
     ///   looked up, inside: `..` of the new root would lead to it.
     static func perform(
-        _ root: RootFilesystem, store: String, identity: IdentityFiles, hostname: String?,
-        in process: InitProcess, commit: @escaping @Sendable () throws(SandboxError) -> Void = {}
+        _ root: RootFilesystem, store: String, identity: IdentityFiles, hostname: String?, in process: InitProcess
     ) throws(SandboxError) -> FormerRoot {
-        let former = FormerRoot()
-        let outcome = Promise<Result<Void, SandboxError>>()
-        // The thread's namespaces and working directory go with it.
-        try onKernel { () throws(KernelError) in
-            try Thread.start(name: "root switch") {
-                do throws(SandboxError) {
-                    try replace(root, store: store, identity: identity, hostname: hostname, in: process, commit)
-                } catch {
-                    outcome.fulfil(.failure(error))
-                    return
-                }
-                outcome.fulfil(.success(()))
-                former.leave(process)
-            }
-        }
-        try outcome.wait().get()
+        let (former, conversation) = try begin(
+            root, store: store, identity: identity, hostname: hostname, in: process, asks: false)
+        try conversation.outcome()
         return former
     }
 
+    /// As above, for a root that replaces another one.
+    ///
+    /// - Parameter commit: called on the calling thread when all is ready, just before the root is replaced; when it throws,
+    ///   nothing is replaced.
+    static func perform(
+        _ root: RootFilesystem, store: String, identity: IdentityFiles, in process: InitProcess,
+        commit: () throws(SandboxError) -> Void
+    ) throws(SandboxError) -> FormerRoot {
+        let (former, conversation) = try begin(
+            root, store: store, identity: identity, hostname: nil, in: process, asks: true)
+        try conversation.answer(commit)
+        try conversation.outcome()
+        return former
+    }
+
+    /// Works on a thread of its own: its namespaces and working directory go with it.
+    ///
+    /// That thread must start no other one, not even by way of a queue: threads inherit namespaces, and the queue's would go on
+    /// inside the sandbox.
+    private static func begin(
+        _ root: RootFilesystem, store: String, identity: IdentityFiles, hostname: String?, in process: InitProcess,
+        asks: Bool
+    ) throws(SandboxError) -> (FormerRoot, Conversation) {
+        let former = FormerRoot()
+        let conversation = Conversation()
+        try onKernel { () throws(KernelError) in
+            try Thread.start(name: "root switch") {
+                do throws(SandboxError) {
+                    let isReplaced = try replace(
+                        root, store: store, identity: identity, hostname: hostname, in: process,
+                        consent: { asks ? conversation.ask() : true })
+                    conversation.end(nil)
+                    if isReplaced { former.leave(process) }
+                } catch {
+                    conversation.end(error)
+                }
+            }
+        }
+        return (former, conversation)
+    }
+
+    /// - Returns: false when consent was refused; then all is as before.
     private static func replace(
         _ root: RootFilesystem, store: String, identity: IdentityFiles, hostname: String?, in process: InitProcess,
-        _ commit: () throws(SandboxError) -> Void
-    ) throws(SandboxError) {
+        consent: () -> Bool
+    ) throws(SandboxError) -> Bool {
         let (overlays, views) = try onKernel { () throws(KernelError) in
             try ThreadNamespaces.separateWorkingDirectory()
             try ThreadNamespaces.changeDirectory(to: store)
@@ -61,30 +88,78 @@ enum RootSwitch {
                 }
                 for view in views { try view.attach(below: overlays[0].mount) }
             }
-            try replaceRoot(by: overlays[0].mount, commit)
+            if try replaceRoot(by: overlays[0].mount, consent) { return true }
         } catch {
             // The new root goes; that cannot fail where attaching it did not.
             try? overlays[0].mount.detach()
             throw error
         }
+        // As above.
+        try? overlays[0].mount.detach()
+        return false
     }
 
     private static func replaceRoot(
-        by root: borrowing DetachedMount, _ commit: () throws(SandboxError) -> Void
-    ) throws(SandboxError) {
+        by root: borrowing DetachedMount, _ consent: () -> Bool
+    ) throws(SandboxError) -> Bool {
         var moved: [String] = []
+        var failure: SandboxError?
         do throws(SandboxError) {
             for name in kernelFilesystems {
                 try onKernel { () throws(KernelError) in try root.adopt("/" + name, at: name) }
                 moved.append(name)
             }
-            try commit()
-            try onKernel { () throws(KernelError) in try root.replaceRoot() }
+            if consent() {
+                try onKernel { () throws(KernelError) in try root.replaceRoot() }
+                return true
+            }
         } catch {
-            // The way back, which cannot fail where the way there did not.
-            for name in moved { try? root.giveBack(name, to: "/" + name) }
+            failure = error
+        }
+        // The way back, which cannot fail where the way there did not.
+        for name in moved { try? root.giveBack(name, to: "/" + name) }
+        if let failure { throw failure }
+        return false
+    }
+}
+
+/// What the thread inside a sandbox's namespaces and the one that wants the switch say to each other.
+private final class Conversation: Sendable {
+    /// Nil: everything is ready to be replaced.
+    private let preparation = Promise<SandboxError?>()
+    private let consent = Promise<Bool>()
+    private let failure = Promise<SandboxError?>()
+
+    // MARK: Inside
+
+    /// Says that everything is ready; whether to go on.
+    func ask() -> Bool {
+        preparation.fulfil(nil)
+        return consent.wait()
+    }
+
+    func end(_ error: SandboxError?) {
+        preparation.fulfil(error)
+        failure.fulfil(error)
+    }
+
+    // MARK: Outside
+
+    /// Waits until everything is ready, and lets it go on if `commit` does not throw.
+    func answer(_ commit: () throws(SandboxError) -> Void) throws(SandboxError) {
+        if let error = preparation.wait() { throw error }
+        do throws(SandboxError) {
+            try commit()
+        } catch {
+            consent.fulfil(false)
+            _ = failure.wait()
             throw error
         }
+        consent.fulfil(true)
+    }
+
+    func outcome() throws(SandboxError) {
+        if let error = failure.wait() { throw error }
     }
 }
 

@@ -1,7 +1,6 @@
 import JSON
 import Kernel
 import Store
-import Synchronization
 
 /// A snapshot as it was just taken.
 public struct TakenSnapshot: Sendable {
@@ -129,16 +128,15 @@ extension SandboxManager {
         let prepared = try onStore { () throws(StoreError) in try self.store.prepareFilesForSeal(of: before) }
         let files = layered(
             id: before.id, files: prepared, on: before.layers, sealing: before.files, base)
-        let store = store
-        let layer = Mutex<LayerID?>(nil)
+        var layer: LayerID?
         do throws(SandboxError) {
             try incarnation.switchRoot(to: files, store: store.path) { () throws(SandboxError) in
                 var record = before
                 let sealed = try onStore { () throws(StoreError) in try store.seal(&record, into: prepared) }
                 let next = record
                 sandbox.state.withLock { $0.record = next }
-                layer.withLock { $0 = sealed.layer }
-                self.housekeeping.discard(sealed.previousFiles, of: next.id)
+                layer = sealed.layer
+                housekeeping.discard(sealed.previousFiles, of: next.id)
             }
         } catch {
             let isSealed = sandbox.state.withLock { $0.record.files != before.files }
@@ -154,7 +152,7 @@ extension SandboxManager {
             throw error
         }
         let record = sandbox.state.withLock { $0.record }
-        guard let sealed = layer.withLock({ $0 }) else { preconditionFailure("a root that was replaced was sealed") }
+        guard let sealed = layer else { preconditionFailure("a root that was replaced was sealed") }
         return Captured(
             layers: record.layers, staged: nil, sealed: sealed, report: Sandbox.RuntimeReport(),
             pauseMs: (ContinuousClock.now - begun).milliseconds)

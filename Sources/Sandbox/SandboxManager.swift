@@ -28,14 +28,19 @@ public final class SandboxManager: Sendable {
         store: Store, launch: Launch, initImage: [UInt8], loop: EventLoop, report: @escaping @Sendable (String) -> Void
     ) throws(SandboxError) {
         self.store = store
-        ingredients = try SandboxIngredients(
-            loop: loop, ids: launch.ids, controlGroups: .probe(name: "isorun-" + store.engine.rawValue),
-            initImage: initImage)
-        for path in ingredients.controlGroups.cleanupPaths {
-            try onKernel { () throws(KernelError) in try launch.cleanUp(controlGroup: path) }
+        let groups = ControlGroups.probe(engine: store.engine.rawValue)
+        do throws(SandboxError) {
+            for path in groups.cleanupPaths {
+                try onKernel { () throws(KernelError) in try launch.cleanUp(controlGroup: path) }
+            }
+            ingredients = try SandboxIngredients(
+                loop: loop, ids: launch.ids, controlGroups: groups, initImage: initImage)
+            bases = try BaseFilesystems(store: store, launch: launch)
+        } catch {
+            groups.remove()
+            throw error
         }
-        limits = LimitMechanisms(ingredients.controlGroups)
-        bases = try BaseFilesystems(store: store, launch: launch)
+        limits = LimitMechanisms(groups)
         housekeeping = Housekeeping(store: store, report: report)
         namespaceSets = ReadyPool(name: "namespaces") { [ingredients] () throws(SandboxError) in
             try NamespaceSet(ingredients)
@@ -49,6 +54,7 @@ public final class SandboxManager: Sendable {
         }
         namespaceSets.fill()
         hostRoots.fill()
+        housekeeping.removeAbandoned(groups)
         housekeeping.collectGarbage()
     }
 

@@ -69,14 +69,17 @@ class StatsTests(EngineTestCase):
     def test_stats_of_the_engine(self):
         boxes = [self.engine.create() for _ in range(3)]
         boxes[0].call("sandbox/hibernate")
-        running = boxes[1].start("sleep 1")
+        running = boxes[1].start("sleep 100")
+        # Requests run side by side: the exec may begin after the next request was answered.
+        self.eventually(lambda: self.engine.call("engine/stats", {})["execsRunning"] == 1)
         stats = self.engine.call("engine/stats", {})
         self.assertEqual(stats["sandboxes"], {"running": 2, "hibernated": 1})
         self.assertEqual(stats["execsRunning"], 1)
         self.assertGreaterEqual(stats["requestsRunning"], 1)
         self.assertGreater(stats["memBytes"], 1 << 20)
         self.assertGreater(stats["openFiles"], 3)
-        running.result()
+        self.engine.cancel(running)
+        self.assertEqual(running.error().code, -32800)
 
     def test_info_of_the_engine_is_that_of_initialize(self):
         info = self.engine.call("engine/info", {})

@@ -14,6 +14,7 @@ from harness import processes
 from harness.case import ENGINE, EngineTestCase, unreferenced
 
 ROUNDS = int(os.environ.get("ISORUN_KILL_ROUNDS", "10"))
+PATIENCE = 60  # seconds for what takes one on a calm machine; they are spent only before a failure
 CLIENT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "crash_client.py")
 
 
@@ -35,6 +36,25 @@ class KillTests(EngineTestCase):
     def test_the_client_is_killed(self):
         self.rounds(lambda client, launcher: client.kill())
 
+    def test_the_launcher_and_the_engine_are_killed_at_once(self):
+        def kill(client, launcher):
+            engine = processes.child_of(launcher)
+            os.kill(launcher, 9)
+            os.kill(engine, 9)
+
+        self.rounds(kill)
+
+    def test_the_launcher_is_killed_while_the_engine_starts(self):
+        for number in range(3 * ROUNDS):
+            with self.subTest(round=number):
+                engine = self.start_engine(initialize=False)
+                engine.send("initialize", {"store": self.store})
+                time.sleep(random.uniform(0, 0.03))
+                engine.kill()
+                # Its input stays open meanwhile: that must not be what ends it.
+                self.eventually(self.nothing_runs, PATIENCE, "processes are left after the kill")
+                engine.wait(PATIENCE)
+
     def rounds(self, kill):
         for number in range(ROUNDS):
             with self.subTest(round=number):
@@ -42,12 +62,12 @@ class KillTests(EngineTestCase):
                 client = subprocess.Popen(
                     [sys.executable, "-B", CLIENT, ENGINE, self.store, journal], stderr=subprocess.DEVNULL
                 )
-                self.eventually(lambda: self.facts(journal), seconds=20, message="the client has not begun")
+                self.eventually(lambda: self.facts(journal), PATIENCE, "the client has not begun")
                 time.sleep(random.uniform(0, 0.6))
                 launcher = self.facts(journal)[0]["launcher"]
                 kill(client, launcher)
-                client.wait(20)  # it ends by itself when its engine is gone
-                self.eventually(self.nothing_runs, message="processes are left after the kill")
+                client.wait(PATIENCE)  # it ends by itself when its engine is gone
+                self.eventually(self.nothing_runs, PATIENCE, "processes are left after the kill")
                 self.note_facts(journal)
                 self.assert_nothing_lost()
 

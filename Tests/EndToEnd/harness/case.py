@@ -20,7 +20,9 @@ from . import leaks, processes, schema_check
 ENGINE = os.environ.get("ISORUN_ENGINE", "isorun-engine")
 RECORDED_MESSAGES = 300  # of each engine, held against the schema at its end
 SPARE_DESCRIPTORS = 64  # an engine makes namespaces and mounts ahead of need, and has not done so when it is young
-SETTLE_SECONDS = 10
+SPARE_CONTROL_GROUPS = 5 * 4  # of the namespaces made ahead and one in the making, in four hierarchies
+SETTLE_SECONDS = 30  # on a loaded machine; it is spent only before a failure
+IDLE_WORKER_SECONDS = 4  # libdispatch ends threads that have had nothing to do for 5; a stray one must not pass thereby
 
 
 class EngineTestCase(unittest.TestCase):
@@ -150,6 +152,11 @@ class EngineTestCase(unittest.TestCase):
             Sandbox(engine, info).destroy()
         if not _settles(lambda: unreferenced(engine) == 0):
             problems.append(f"gc would still remove {engine.call('engine/gc', {'dryRun': True})}")
+        pid = self.engine_pid(engine)
+        if not _settles(lambda: not processes.threads_elsewhere(pid), IDLE_WORKER_SECONDS):
+            problems.append(f"threads of the engine stay elsewhere: {processes.threads_elsewhere(pid)}")
+        if not _settles(lambda: len(processes.held_control_groups(pid)) <= SPARE_CONTROL_GROUPS):
+            problems.append(f"groups of sandboxes were left: {processes.held_control_groups(pid)}")
         resting = self._resting_descriptors.get(engine.launcher_pid)
         allowed = (resting or 0) + SPARE_DESCRIPTORS
         if resting is not None and not _settles(lambda: self.descriptors(engine) <= allowed):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -101,3 +102,33 @@ def memory_kib(pid: int, field: str) -> int:
         if line.startswith(field + ":"):
             return int(line.split()[1])
     raise KeyError(field)
+
+
+def threads_elsewhere(pid: int) -> list[str]:
+    """The names of threads that are in other namespaces, or have another root, than the process's first thread."""
+    return [
+        Path(f"/proc/{pid}/task/{thread}/comm").read_text().strip()
+        for thread in os.listdir(f"/proc/{pid}/task")
+        if _place(pid, int(thread)) not in (None, _place(pid, pid))
+    ]
+
+
+def _place(pid: int, thread: int) -> tuple[str, ...] | None:
+    try:
+        return tuple(os.readlink(f"/proc/{pid}/task/{thread}/{link}") for link in ("ns/mnt", "ns/uts", "root"))
+    except FileNotFoundError:  # it has ended
+        return None
+
+
+def held_control_groups(pid: int) -> list[str]:
+    """The groups of sandboxes in the engine's own groups, whose folders it has open."""
+    links = [_link(f"/proc/{pid}/fd/{name}") for name in os.listdir(f"/proc/{pid}/fd")]
+    folders = {link for link in links if link and re.fullmatch(r"/sys/fs/cgroup/.*/isorun-engine\w+", link)}
+    return [f"{folder}/{name}" for folder in sorted(folders) for name in os.listdir(folder) if "sandbox-" in name]
+
+
+def _link(path: str) -> str | None:
+    try:
+        return os.readlink(path)
+    except FileNotFoundError:
+        return None
