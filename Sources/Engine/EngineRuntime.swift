@@ -12,8 +12,13 @@ final class EngineRuntime: Sendable {
     let capabilities: Capabilities
     let idle: IdleClock
 
-    /// - Parameter path: the store's, absolute.
-    init(storePath path: String, launch: Launch, loop: EventLoop, order: SandboxOrder) throws {
+    /// - Parameters:
+    ///   - path: the store's, absolute.
+    ///   - processObserver: tells the client of long-lived processes.
+    init(
+        storePath path: String, launch: Launch, loop: EventLoop, order: SandboxOrder,
+        processObserver: any ProcessObserver
+    ) throws {
         do throws(StoreError) {
             store = try Store.open(path)
         } catch {
@@ -22,7 +27,7 @@ final class EngineRuntime: Sendable {
         do {
             manager = try SandboxManager(
                 store: store, launch: launch, initImage: EmbeddedFiles.initImage(), loop: loop,
-                report: Log.write)
+                processObserver: processObserver, report: Log.write)
         } catch {
             // What stays of this engine in the store is the next one's to remove.
             try? store.leave()

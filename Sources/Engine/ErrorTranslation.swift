@@ -16,6 +16,12 @@ enum ErrorTranslation {
         }
     }
 
+    static func unknownUser(_ user: String, method: String) -> ProtocolError {
+        .invalidParams(
+            method: method, field: "user", "names `\(user)`, which the sandbox's /etc/passwd and /etc/group do not know"
+        )
+    }
+
     /// Why a store cannot be opened.
     static func protocolError(forStoreAt path: String, _ error: StoreError) -> ProtocolError {
         switch error {
@@ -37,10 +43,7 @@ enum ErrorTranslation {
         case .failed(let id, let reason): .sandboxFailed(id, reason: reason)
         case .commandNotFound(let command): .commandNotFound(command)
         case .commandNotExecutable(let command, let reason): .commandNotExecutable(command, reason: reason)
-        case .userNotFound(let user):
-            .invalidParams(
-                method: "sandbox/exec", field: "user",
-                "names `\(user)`, which the sandbox's /etc/passwd and /etc/group do not know")
+        case .userNotFound(let user): unknownUser(user, method: "sandbox/exec")
         case .directoryNotFound(let path): .pathNotFound(path)
         case .limitExceeded(let limit, let reason): .limitExceeded(limit: limit, reason)
         case .runtimeStateUnsupported(let processes):
@@ -49,6 +52,16 @@ enum ErrorTranslation {
         case .hostUnsupported(let feature, let reason, let fix):
             .hostUnsupported(feature: feature, reason: reason, fix: fix)
         case .networkUnavailable(let reason, let fix): .networkUnavailable(reason: reason, fix: fix)
+        case .processNotFound(let id): .processNotFound(id)
+        case .standardInputClosed(let id): .stdinClosed(id)
+        case .noTerminal(let id):
+            .invalidParams(
+                method: "process/resize", field: "processId",
+                "names `\(id)`, which has no terminal; start a process with `pty` to get one")
+        case .outputNotKept(let id):
+            .invalidParams(
+                method: "process/attach", field: "processId",
+                "names `\(id)`, which a command left behind: its output goes where that command sent it")
         case .path(let error): translate(error)
         case .snapshotIncompatible(let id, let reason): .snapshotIncompatible(id, reason: reason)
         }

@@ -73,6 +73,56 @@ extension Protocol.FileChange {
     }
 }
 
+extension SandboxCommand.Program {
+    init(_ command: Command) {
+        self =
+            switch command {
+            case .shell(let line): .shell(line)
+            case .arguments(let arguments): .arguments(arguments)
+            }
+    }
+}
+
+extension ExitStatus {
+    /// 128 + n after signal n, as a shell has it.
+    var code: Int {
+        switch self {
+        case .exited(let code): Int(code)
+        case .signaled(let number): 128 + Int(number)
+        }
+    }
+
+    /// As `SIGKILL`.
+    var signalName: String? {
+        if case .signaled(let number) = self { return SignalNames.name(of: number) }
+        return nil
+    }
+}
+
+extension ProcessExit {
+    /// Nil when nothing is known of how the process ended.
+    var status: ExitStatus? {
+        if case .status(let status) = self { return status }
+        return nil
+    }
+}
+
+extension ProcessObject {
+    init(_ process: ProcessDescription) {
+        let command: Command =
+            switch process.program {
+            case .shell(let line): .shell(line)
+            case .arguments(let arguments): .arguments(arguments)
+            }
+        self.init(
+            id: process.id, pid: Int(process.pid), name: process.name, command: command,
+            startedAt: Timestamp(process.startedAt), status: process.exit == nil ? .running : .exited,
+            exitCode: process.exit?.status?.code, signal: process.exit?.status?.signalName,
+            pty: process.terminal.map { TerminalSize(cols: Int($0.columns), rows: Int($0.rows)) },
+            outputCursor: process.outputCursor)
+    }
+}
+
 extension SandboxObject {
     init(_ sandbox: Sandbox) {
         let facts = sandbox.describe()

@@ -1,6 +1,7 @@
 import JSON
 import JSONRPC
 import Protocol
+import Synchronization
 
 /// Carries out one method. Handlers return or throw; only the session answers, exactly once.
 protocol RequestHandler: Sendable {
@@ -14,9 +15,11 @@ extension RequestHandler {
     static var method: String { Request.method }
 
     /// Decodes, handles, encodes; tells of begin and end if the request asks for it.
-    static func run(_ members: [String: JSONValue], _ session: Session, _ id: RequestID) async throws -> JSONValue {
+    static func run(
+        _ members: [String: JSONValue], _ session: Session, _ id: RequestID, _ turn: RequestTurn
+    ) async throws -> JSONValue {
         let (params, token) = try Request.decode(members)
-        let context = RequestContext(session: session, id: id, workDoneToken: token)
+        let context = RequestContext(session: session, id: id, workDoneToken: token, turn: turn)
         context.report(.begin(title: method))
         defer { context.report(.end()) }
         return try await handle(params, context).json
@@ -28,6 +31,7 @@ struct RequestContext: Sendable {
     let session: Session
     let id: RequestID
     let workDoneToken: Token?
+    let turn: RequestTurn
 
     /// Tells how far the request has come, if it asked to be told.
     func report(_ progress: Progress.Value) {
@@ -44,4 +48,23 @@ struct RequestContext: Sendable {
             return runtime
         }
     }
+}
+
+/// A request's turn among those on one process, and what is to happen behind its answer.
+final class RequestTurn: Sendable {
+    private let ticket: SandboxOrder.Ticket?
+    private let behindAnswer = Mutex<(@Sendable () -> Void)?>(nil)
+
+    /// - Parameter ticket: nil for a request whose order does not matter.
+    init(_ ticket: SandboxOrder.Ticket?) { self.ticket = ticket }
+
+    func come() async { await ticket?.turn() }
+
+    /// The request has taken effect: those behind it may go on, although it has no answer yet. Again is harmless.
+    func pass() { ticket?.finish() }
+
+    /// Has something done right after the answer was queued.
+    func afterAnswer(_ body: @escaping @Sendable () -> Void) { behindAnswer.withLock { $0 = body } }
+
+    func answered() { behindAnswer.withLock { $0.take() }?() }
 }

@@ -96,15 +96,19 @@ final class Session: Sendable {
             let initialization = state.withLock { $0.initialization }
             let sandbox = handler.sandboxID(in: params)
             let ticket = sandbox.map { order.draw($0, handler.orderKind) }
+            let turn = RequestTurn(handler.processKey(in: params).map { order.draw($0, .exclusive) })
             // The task waits for the lock that it was registered under, so it cannot end before it is known.
             state.withLock { state in
                 state.running[id] = Task { [self] in
                     if !isInitialize { await initialization.passed() }
                     await ticket?.turn()
-                    let answer = await run(handler, params, sandbox, id)
+                    await turn.come()
+                    let answer = await run(handler, params, sandbox, id, turn)
+                    turn.pass()
                     ticket?.finish()
                     forget(id)
                     writer.send(answer)
+                    turn.answered()
                 }
             }
         } catch {
@@ -132,7 +136,8 @@ final class Session: Sendable {
     }
 
     private func run(
-        _ handler: any RequestHandler.Type, _ params: [String: JSONValue], _ sandbox: String?, _ id: RequestID
+        _ handler: any RequestHandler.Type, _ params: [String: JSONValue], _ sandbox: String?, _ id: RequestID,
+        _ turn: RequestTurn
     ) async -> OutgoingMessage {
         if let sandbox { runtime?.idle.requestBegan(sandbox) }
         defer { if let sandbox { runtime?.idle.requestEnded(sandbox) } }
@@ -141,7 +146,7 @@ final class Session: Sendable {
             if runtime == nil, handler.method != Initialize.method {
                 throw ProtocolError.serverNotInitialized(method: handler.method)
             }
-            return .result(id: id, try await handler.run(params, self, id))
+            return .result(id: id, try await handler.run(params, self, id, turn))
         } catch {
             // It may be tried again, with other params or another store.
             if handler.method == Initialize.method { endInitialization(nil) }
@@ -197,8 +202,17 @@ extension RequestHandler {
         Request.sandboxField.flatMap { params[$0]?.stringValue }
     }
 
+    /// What a request on a process is put in order by.
+    fileprivate static func processKey(in params: [String: JSONValue]) -> String? {
+        guard let sandbox = sandboxID(in: params),
+            let process = Request.orderedProcessField.flatMap({ params[$0]?.stringValue })
+        else { return nil }
+        return "\(sandbox)/\(process)"
+    }
+
     fileprivate static var orderKind: SandboxOrder.Kind {
         if Request.isLifecycleOperation { return .exclusive }
-        return method.hasPrefix("fs/") ? .shared : .following
+        // A snapshot that is sent behind a start has the process in it.
+        return method.hasPrefix("fs/") || method == ProcessStart.method ? .shared : .following
     }
 }

@@ -16,6 +16,7 @@ public struct FileOpenFlags: OptionSet, Sendable {
     public static let append = FileOpenFlags(rawValue: O_APPEND)
     public static let directory = FileOpenFlags(rawValue: O_DIRECTORY)
     public static let noFollow = FileOpenFlags(rawValue: O_NOFOLLOW)
+    public static let noControllingTerminal = FileOpenFlags(rawValue: O_NOCTTY)
     public static let nonBlocking = FileOpenFlags(rawValue: O_NONBLOCK)
     /// Only a name for the file: no reading, no writing, no permission needed on the file (open(2), O_PATH).
     public static let pathOnly = FileOpenFlags(rawValue: ck_O_PATH)

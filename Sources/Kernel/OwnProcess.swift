@@ -15,10 +15,15 @@ public enum OwnProcess {
 
 /// Signals as people write them.
 public enum SignalNames {
+    public static let kill = SIGKILL
+
     /// As `SIGKILL`; `SIGRTMIN+3` and the like for the real-time ones.
     public static func name(of number: Int32) -> String {
         // unsafe: sigabbrev_np returns a string of static storage or nil (glibc, strsignal(3)).
         if let short = unsafe ck_sigabbrev(number) { return unsafe "SIG" + String(cString: short) }
         return number >= 34 ? "SIGRTMIN+\(number - 34)" : "SIG\(number)"
     }
+
+    /// The number of a signal by its name; nil for one that there is not, and for real-time ones.
+    public static func number(of name: String) -> Int32? { (1...31).first { self.name(of: $0) == name } }
 }

@@ -12,12 +12,15 @@ public protocol ProtocolRequest: Sendable {
     static var isLifecycleOperation: Bool { get }
     /// The field of the params that names a sandbox.
     static var sandboxField: String? { get }
+    /// The field of the params that names a process, when requests on one process take effect in the order sent.
+    static var orderedProcessField: String? { get }
 }
 
 extension ProtocolRequest {
     public static var isAcceptedBeforeInitialize: Bool { false }
     public static var isLifecycleOperation: Bool { false }
     public static var sandboxField: String? { nil }
+    public static var orderedProcessField: String? { nil }
 
     /// Decodes the params of a request, and the token for `$/progress` that every request may carry.
     ///

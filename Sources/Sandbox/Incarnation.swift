@@ -10,9 +10,11 @@ import Synchronization
 final class Incarnation: Sendable {
     let namespaces: NamespaceSet
     private let identity: IdentityFiles
-    private let processes: ProcessTree
-    private let loop: EventLoop
-    private let nullDevice: OwnedFD
+    let processes: ProcessTree
+    /// What of the processes has an id.
+    let processTable: ProcessTable
+    let loop: EventLoop
+    let nullDevice: OwnedFD
     private let executions = Mutex<[ExecMark: Execution]>([:])
     private let formerRoot: Mutex<FormerRoot>
     /// CPU time of processes that have ended, for hosts without control groups.
@@ -23,7 +25,7 @@ final class Incarnation: Sendable {
     /// On failure the set is destroyed.
     init(
         _ namespaces: NamespaceSet, id: String, hostname: String, limits: SandboxLimits, root: RootFilesystem,
-        store: String, workshop: String, loop: EventLoop
+        store: String, workshop: String, processTable: ProcessTable, loop: EventLoop
     ) throws(SandboxError) {
         do throws(SandboxError) {
             let identity = try onKernel { () throws(KernelError) in
@@ -44,6 +46,7 @@ final class Incarnation: Sendable {
             throw error
         }
         self.namespaces = namespaces
+        self.processTable = processTable
         self.loop = loop
     }
 
@@ -106,7 +109,7 @@ final class Incarnation: Sendable {
     }
 
     /// Waits until the root that was replaced last is gone.
-    private func settle() { formerRoot.withLock { $0 }.waitUntilGone() }
+    func settle() { formerRoot.withLock { $0 }.waitUntilGone() }
 
     // MARK: Commands
 
@@ -200,7 +203,7 @@ final class Incarnation: Sendable {
             memoryBytes: memory, peakMemoryBytes: try group.peakMemoryBytes() ?? peak, processes: alive.count)
     }
 
-    private func count(_ exit: InitChannel.Exit) {
+    func count(_ exit: InitChannel.Exit) {
         usageOfEnded.withLock { usage in
             usage.cpuMicroseconds += exit.cpuMicroseconds
             usage.peakMemoryBytes = max(usage.peakMemoryBytes, exit.peakMemoryBytes)
@@ -215,6 +218,7 @@ final class Incarnation: Sendable {
             let interrupted = executions.withLock { Array($0.values) }
             for execution in interrupted { execution.sandboxGone() }
             handler()
+            processTable.interrupt()
         }
     }
 

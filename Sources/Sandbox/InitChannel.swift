@@ -28,6 +28,7 @@ final class InitChannel: Sendable {
         var ready: (@Sendable (Refusal?) -> Void)?
         var starting: [UInt64: (started: Started, exited: Exited)] = [:]
         var running: [Int32: Exited] = [:]
+        var onOrphanExit: (@Sendable (Int32, Exit) -> Void)?
         var received: [UInt8] = []
         var registration: EventLoop.Registration?
         var onEnd: (@Sendable () -> Void)?
@@ -87,6 +88,19 @@ final class InitChannel: Sendable {
         }
     }
 
+    /// Has the end of a child of isorun-init reported that it did not start itself, such as a restored process.
+    ///
+    /// - Parameter pid: inside the sandbox; the process must not have ended yet.
+    func adopt(_ pid: Int32, exited: @escaping @Sendable (Exit) -> Void) {
+        state.withLock { $0.running[pid] = exited }
+    }
+
+    /// Calls back with the pid, inside the sandbox, of each process that isorun-init reaped although it was neither started
+    /// here nor adopted: its own parent had ended before it.
+    func onOrphanExit(_ handler: @escaping @Sendable (Int32, Exit) -> Void) {
+        state.withLock { $0.onOrphanExit = handler }
+    }
+
     private func send(
         kind: isorun_request_kind, tag: UInt64, payload: [UInt8], descriptors: [Int32]
     ) throws(KernelError) {
@@ -136,12 +150,14 @@ final class InitChannel: Sendable {
             let callbacks = state.withLock { $0.starting.removeValue(forKey: event.tag) }
             callbacks?.started(.failure(refusal))
         case ISORUN_EXITED:
+            let exit = Exit(
+                status: ExitStatus(waitStatus: event.status), cpuMicroseconds: event.cpu_microseconds,
+                peakMemoryBytes: event.peak_memory_bytes)
+            let (exited, onOrphanExit) = state.withLock { state in
+                (state.running.removeValue(forKey: event.pid), state.onOrphanExit)
+            }
             // A pid that was not started here is an orphan that the kernel gave to isorun-init.
-            let exited = state.withLock { $0.running.removeValue(forKey: event.pid) }
-            exited?(
-                Exit(
-                    status: ExitStatus(waitStatus: event.status), cpuMicroseconds: event.cpu_microseconds,
-                    peakMemoryBytes: event.peak_memory_bytes))
+            if let exited { exited(exit) } else { onOrphanExit?(event.pid, exit) }
         default:
             break
         }
@@ -164,7 +180,7 @@ final class InitChannel: Sendable {
 /// Where in isorun-init a request failed.
 enum InitStep: String {
     case request, mountRoot, mountProc, mountSys, mountDev, pivot, loopback, limits, seccomp, capabilities
-    case fork, stdio, user, directory, execute
+    case fork, stdio, terminal, user, directory, execute
 
     init(_ step: UInt32) {
         self =
@@ -180,6 +196,7 @@ enum InitStep: String {
             case ISORUN_STEP_CAPABILITIES: .capabilities
             case ISORUN_STEP_FORK: .fork
             case ISORUN_STEP_STDIO: .stdio
+            case ISORUN_STEP_TERMINAL: .terminal
             case ISORUN_STEP_USER: .user
             case ISORUN_STEP_DIRECTORY: .directory
             case ISORUN_STEP_EXECUTE: .execute

@@ -42,6 +42,17 @@ struct ProcessTree: ~Copyable {
         }
     }
 
+    /// Sends a signal to a process, if it has the number and carries the mark. One that has ended is no error.
+    func signal(_ number: Int32, to pid: Int32, carrying mark: ExecMark) throws(KernelError) {
+        do throws(KernelError) {
+            let folder = try proc.open(FilePath(verbatim: "\(pid)"), [.directory])
+            if !mark.appears(inLimits: try ProcFS.read("limits", in: folder.rawValue)) { return }
+            try ProcFS.signal(number, toProcessOf: folder)
+        } catch let error where error.errno == .noSuchFile || error.errno == .noSuchProcess {
+            return
+        }
+    }
+
     private func isZombie(_ folder: borrowing OwnedFD) throws(KernelError) -> Bool {
         let stat = try ProcFS.read("stat", in: folder.rawValue)
         guard let end = stat.lastIndex(of: ")") else { return false }

@@ -18,6 +18,8 @@ public final class Sandbox: Sendable {
         /// Of incarnations that have ended.
         var pastCPUMicroseconds: UInt64 = 0
         var pastPeakMemoryBytes: UInt64 = 0
+        /// More than every number of a process that was given in them.
+        var nextProcessNumber = 1
     }
 
     /// What `describe` shows.
@@ -102,15 +104,16 @@ public final class Sandbox: Sendable {
     private func start(
         _ command: SandboxCommand, _ options: ExecutionOptions, completion: @escaping Execution.Completion
     ) throws(SandboxError) -> Execution {
-        let incarnation = try running()
-        let config = state.withLock { $0.config }
-        let prepared = try prepare(command, config, in: incarnation)
+        let (incarnation, prepared) = try prepare(command)
         return try incarnation.execute(prepared, options, completion: completion)
     }
 
-    private func prepare(
-        _ command: SandboxCommand, _ config: SandboxConfig, in incarnation: Incarnation
-    ) throws(SandboxError) -> PreparedCommand {
+    /// Looks up what a command needs, in the incarnation in which it is to run.
+    func prepare(
+        _ command: SandboxCommand
+    ) throws(SandboxError) -> (incarnation: Incarnation, command: PreparedCommand) {
+        let incarnation = try running()
+        let config = state.withLock { $0.config }
         let userName = command.user ?? config.user
         var user = SandboxUser.root
         if userName != user.name {
@@ -123,9 +126,10 @@ public final class Sandbox: Sendable {
         environment.merge(config.environment) { _, new in new }
         environment.merge(command.environment) { _, new in new }
         environment["ISORUN_SANDBOX_ID"] = id
-        return PreparedCommand(
+        let prepared = PreparedCommand(
             arguments: command.arguments, candidates: command.candidates(path: environment["PATH"] ?? ""),
             directory: command.directory ?? config.directory, environment: environment, user: user, mark: ExecMark())
+        return (incarnation, prepared)
     }
 
     // MARK: Usage
@@ -158,6 +162,7 @@ public final class Sandbox: Sendable {
 
     /// Keeps what an incarnation has used, before it is destroyed.
     func retire(_ incarnation: Incarnation) {
+        state.withLock { $0.nextProcessNumber = incarnation.processTable.nextNumber }
         // An incarnation whose processes are gone already has nothing more to tell.
         guard let last = try? incarnation.usage() else { return }
         state.withLock { state in

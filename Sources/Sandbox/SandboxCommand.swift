@@ -53,6 +53,8 @@ struct PreparedCommand {
     let environment: [String: String]
     let user: SandboxUser
     let mark: ExecMark
+    /// Whether its standard descriptors are a terminal, which is to control its session.
+    var hasTerminal = false
 
     /// The payload of ISORUN_SPAWN.
     /// - Throws: `limitExceeded` for more than any kernel takes.
@@ -60,7 +62,8 @@ struct PreparedCommand {
         let header = isorun_spawn(
             mark: mark.rawValue, uid: user.uid, gid: user.gid, group_count: UInt32(user.groups.count),
             path_count: UInt32(candidates.count), argument_count: UInt32(arguments.count),
-            environment_count: UInt32(environment.count))
+            environment_count: UInt32(environment.count),
+            flags: hasTerminal ? UInt32(ISORUN_SPAWN_TERMINAL) : 0, reserved: 0)
         var bytes = rawBytes(of: header)
         for group in user.groups { bytes += rawBytes(of: group) }
         func append(_ text: String) {

@@ -12,6 +12,13 @@ public enum SandboxError: Error {
     case failed(id: String, reason: String)
     case commandNotFound(String)
     case commandNotExecutable(String, reason: String)
+    case processNotFound(String)
+    /// Never open, closed by the client, or closed by everybody who could read it.
+    case standardInputClosed(String)
+    /// The process has no terminal whose size could change.
+    case noTerminal(String)
+    /// A process that a command left behind prints to where that command let it print.
+    case outputNotKept(String)
     case path(PathError)
     case userNotFound(String)
     case directoryNotFound(String)

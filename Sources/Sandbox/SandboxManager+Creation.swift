@@ -71,11 +71,14 @@ extension SandboxManager {
 
     /// Brings a sandbox to life on its files.
     func incarnate(
-        _ id: SandboxID, _ config: SandboxConfig, _ root: RootFilesystem
+        _ id: SandboxID, _ config: SandboxConfig, _ root: RootFilesystem, nextProcessNumber: Int = 1
     ) throws(SandboxError) -> Incarnation {
         try Incarnation(
             try namespaceSets.take(), id: id.rawValue, hostname: config.hostname ?? id.rawValue, limits: config.limits,
-            root: root, store: store.path, workshop: bases.workshop, loop: ingredients.loop)
+            root: root, store: store.path, workshop: bases.workshop,
+            processTable: ProcessTable(
+                of: id.rawValue, nextNumber: nextProcessNumber, observer: processObserver, loop: ingredients.loop),
+            loop: ingredients.loop)
     }
 
     /// The overlays of a sandbox as its record has them.

@@ -20,6 +20,7 @@ extension SandboxManager {
         change(sandbox, to: .destroyed) { $0.incarnation = nil }
         unregister(sandbox)
         incarnation?.destroy()
+        incarnation?.processTable.interrupt()
         try onStore { () throws(StoreError) in try store.deleteSandbox(record.id) }
         // Its own layers may be nobody's now.
         if record.layers.isEmpty { housekeeping.emptyTrash() } else { housekeeping.collectGarbage() }
@@ -45,12 +46,13 @@ extension SandboxManager {
             state.incarnation = nil
         }
         incarnation.destroy()
+        incarnation.processTable.interrupt()
         housekeeping.makeDurable()
     }
 
     /// Brings a hibernated sandbox back.
     public func resume(_ sandbox: Sandbox) throws(SandboxError) {
-        let (status, config) = sandbox.state.withLock { ($0.status, $0.config) }
+        let (status, config, nextProcess) = sandbox.state.withLock { ($0.status, $0.config, $0.nextProcessNumber) }
         if status != .hibernated {
             _ = try sandbox.running()
             throw .wrongState(id: sandbox.id, status, allowed: [.hibernated])
@@ -61,7 +63,7 @@ extension SandboxManager {
             try onStore { () throws(StoreError) in try store.renewWork(of: claimed) }
             housekeeping.emptyTrash()
             let files = layered(record, try bases.base(of: record.image))
-            let incarnation = try incarnate(record.id, config, .toMount(files))
+            let incarnation = try incarnate(record.id, config, .toMount(files), nextProcessNumber: nextProcess)
             let running = record
             change(sandbox, to: .running) { state in
                 state.record = running
@@ -113,7 +115,8 @@ extension SandboxManager {
             next.config = config.json
             let base = try bases.base(of: record.image)
             let files = layered(id: record.id, files: prepared, on: layers, base)
-            incarnation = try incarnate(record.id, config, .toMount(files))
+            incarnation = try incarnate(
+                record.id, config, .toMount(files), nextProcessNumber: former.processTable.nextNumber)
             let previous = try onStore { () throws(StoreError) in
                 try store.switchFiles(of: &next, to: prepared, layers: layers, parentSnapshot: snapshot.id)
             }
@@ -126,6 +129,7 @@ extension SandboxManager {
             }
             if let incarnation { watch(incarnation, of: sandbox) }
             former.kill()
+            former.processTable.interrupt()
             housekeeping.destroy(former)
             housekeeping.discard(previous, of: next.id)
         } catch {

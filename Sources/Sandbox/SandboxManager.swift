@@ -20,14 +20,19 @@ public final class SandboxManager: Sendable {
     let hostRoots: ReadyPool<ReadyRoot>
     let bases: BaseFilesystems
     let housekeeping: Housekeeping
+    let processObserver: any ProcessObserver
     private let table = Mutex(Table())
     private let statusHandler = Mutex<(@Sendable (String, Sandbox.Status, String?) -> Void)?>(nil)
 
-    /// - Parameter report: gets a sentence about what goes wrong in the background.
+    /// - Parameters:
+    ///   - processObserver: gets what long-lived processes print, and their ends.
+    ///   - report: gets a sentence about what goes wrong in the background.
     public init(
-        store: Store, launch: Launch, initImage: [UInt8], loop: EventLoop, report: @escaping @Sendable (String) -> Void
+        store: Store, launch: Launch, initImage: [UInt8], loop: EventLoop, processObserver: any ProcessObserver,
+        report: @escaping @Sendable (String) -> Void
     ) throws(SandboxError) {
         self.store = store
+        self.processObserver = processObserver
         let groups = ControlGroups.probe(engine: store.engine.rawValue)
         do throws(SandboxError) {
             for path in groups.cleanupPaths {

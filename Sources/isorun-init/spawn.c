@@ -1,5 +1,6 @@
 #include "init.h"
 #include "system.h"
+#include <asm/ioctls.h>
 #include <asm/unistd.h>
 #include <linux/errno.h>
 #include <linux/mman.h>
@@ -48,8 +49,11 @@ static struct outcome run(struct program *program) {
         if (result < 0) return FAILED(ISORUN_STEP_STDIO, result);
     }
     SYSCALL(__NR_setsid, 0);
+    long result = 0;
+    if (program->request->flags & ISORUN_SPAWN_TERMINAL) result = SYSCALL(__NR_ioctl, 0, TIOCSCTTY, 0);
+    if (result < 0) return FAILED(ISORUN_STEP_TERMINAL, result);
     struct rlimit64 mark = {program->request->mark, program->request->mark};
-    long result = SYSCALL(__NR_prlimit64, 0, RLIMIT_LOCKS, &mark, NULL);
+    result = SYSCALL(__NR_prlimit64, 0, RLIMIT_LOCKS, &mark, NULL);
     if (result < 0) return FAILED(ISORUN_STEP_LIMITS, result);
     struct outcome outcome = assume_user(program);
     if (outcome.error) return outcome;

@@ -6,6 +6,8 @@ import base64
 import time
 from typing import TYPE_CHECKING, Any
 
+from isorun_process import Process
+
 if TYPE_CHECKING:
     from isorun_client import Engine, Request
 
@@ -30,6 +32,13 @@ class Sandbox:
     def start(self, command: str | list[str], **params: Any) -> Request:
         """An exec that is not waited for."""
         return self.send("sandbox/exec", command=command, **params)
+
+    def launch(self, command: str | list[str], **params: Any) -> Process:
+        """A long-lived process."""
+        return Process(self, self.call("process/start", command=command, **params))
+
+    def processes(self) -> list[Process]:
+        return [Process(self, info) for info in self.call("process/list")["processes"]]
 
     def output(self, command: str | list[str], **params: Any) -> str:
         """What the command prints; AssertionError unless it exits with 0."""

@@ -15,6 +15,7 @@ import Testing
         .methodNotFound("sandbox/craete"),
         .invalidParams(method: "fs/move", field: "to", "lies inside of `from`"), .internalError("a bug"),
         .serverNotInitialized(method: "sandbox/create"), .requestCancelled(), .requestCancelled(output: output),
+        .requestCancelled(written: 3),
         .sandboxNotFound("run1"), .sandboxDestroyed("run1"), .sandboxDestroyed("run1", output: output),
         .wrongState("run1", status: .hibernated, allowed: [.running]), .sandboxFailed("run1", reason: "init died"),
         .snapshotNotFound("snap1"), .snapshotIncompatible("snap1", reason: "other kernel"),

@@ -146,6 +146,7 @@ enum Samples {
         notification(
             ProcessOutput(
                 sandboxID: fullSandbox.id, processID: "p1", stream: .stdout, data: "a", encoding: .utf8, cursor: 1)),
+        notification(ProcessExited(sandboxID: fullSandbox.id, processID: "p1", exitCode: nil, signal: nil)),
         notification(ProcessExited(sandboxID: fullSandbox.id, processID: "p1", exitCode: 0, signal: nil)),
         notification(ProcessExited(sandboxID: fullSandbox.id, processID: "p1", exitCode: 143, signal: "SIGTERM")),
         notification(

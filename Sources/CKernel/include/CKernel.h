@@ -12,4 +12,5 @@
 #include "ck_process.h"
 #include "ck_socket.h"
 #include "ck_spawn.h"
+#include "ck_terminal.h"
 #include "ck_file.h"

@@ -10,7 +10,7 @@ enum InitializeHandler: RequestHandler {
             if let pid = params.clientProcessID { try session.launch.watch(hostProcess: Int32(pid)) }
             return try EngineRuntime(
                 storePath: params.store ?? session.defaultStore, launch: session.launch, loop: session.loop,
-                order: session.order)
+                order: session.order, processObserver: ProcessReporter(writer: session.writer))
         }
         session.endInitialization(runtime)
         return Initialize.Result(

@@ -48,12 +48,7 @@ enum SandboxExecHandler: RequestHandler {
 
 extension SandboxCommand {
     fileprivate init(_ params: SandboxExec.Params) {
-        let program: Program =
-            switch params.command {
-            case .shell(let line): .shell(line)
-            case .arguments(let arguments): .arguments(arguments)
-            }
-        self.init(program, directory: params.cwd, environment: params.env, user: params.user)
+        self.init(.init(params.command), directory: params.cwd, environment: params.env, user: params.user)
     }
 }
 
@@ -62,16 +57,8 @@ extension SandboxExec.Result {
     private static let timeoutCode = 124
 
     fileprivate init(_ result: CommandResult, encoding: DataEncoding) {
-        let code: Int
-        var signal: String?
-        switch result.status {
-        case .exited(let exitCode): code = Int(exitCode)
-        case .signaled(let number):
-            code = 128 + Int(number)
-            signal = SignalNames.name(of: number)
-        }
         self.init(
-            exitCode: result.timedOut ? Self.timeoutCode : code, signal: signal,
+            exitCode: result.timedOut ? Self.timeoutCode : result.status.code, signal: result.status.signalName,
             stdout: encoding.encode(result.output), stderr: encoding.encode(result.errorOutput),
             duration: .milliseconds(result.durationMs), timedOut: result.timedOut, truncated: result.truncated)
     }

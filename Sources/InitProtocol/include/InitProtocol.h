@@ -35,6 +35,11 @@ struct isorun_setup {
     uint32_t filter_length;
 };
 
+enum {
+    // Standard input, output and error are a terminal, which becomes the controlling one of the program's session.
+    ISORUN_SPAWN_TERMINAL = 1,
+};
+
 // Payload of ISORUN_SPAWN; then `group_count` gids, then NUL-terminated strings: the working directory, the pathnames to
 // try in order, the arguments, the environment. Three descriptors come with it: standard input, output and error.
 struct isorun_spawn {
@@ -45,6 +50,8 @@ struct isorun_spawn {
     uint32_t path_count;
     uint32_t argument_count;
     uint32_t environment_count;
+    uint32_t flags; // ISORUN_SPAWN_TERMINAL or 0
+    uint32_t reserved;
 };
 
 enum isorun_event_kind {
@@ -69,6 +76,7 @@ enum isorun_step {
     ISORUN_STEP_CAPABILITIES,
     ISORUN_STEP_FORK,
     ISORUN_STEP_STDIO,
+    ISORUN_STEP_TERMINAL,
     ISORUN_STEP_USER,
     ISORUN_STEP_DIRECTORY,
     ISORUN_STEP_EXECUTE,

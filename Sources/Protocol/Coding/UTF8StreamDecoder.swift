@@ -9,7 +9,7 @@ public struct UTF8StreamDecoder: Sendable {
     /// The text that is certain after these bytes; it may be empty.
     public mutating func decode(_ bytes: [UInt8]) -> String {
         let pending = held.isEmpty ? bytes : held + bytes
-        let complete = pending.count - Self.unfinishedTail(of: pending)
+        let complete = pending.count - Self.unfinishedTail(of: pending[...])
         held = Array(pending[complete...])
         return String(decoding: pending[..<complete], as: UTF8.self)
     }
@@ -24,7 +24,7 @@ public struct UTF8StreamDecoder: Sendable {
     ///
     /// A cut before a leading byte never changes how either side decodes, since a leading byte ends whatever is
     /// before it; so it is enough to look for the last one.
-    private static func unfinishedTail(of bytes: [UInt8]) -> Int {
+    public static func unfinishedTail(of bytes: ArraySlice<UInt8>) -> Int {
         for (index, byte) in bytes.suffix(3).reversed().enumerated() where byte & 0b1100_0000 != 0b1000_0000 {
             let length = index + 1
             return length < characterLength(leading: byte) ? length : 0

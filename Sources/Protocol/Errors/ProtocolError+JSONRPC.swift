@@ -56,4 +56,9 @@ extension ProtocolError {
     public static func requestCancelled(output: PartialOutput? = nil) -> ProtocolError {
         ProtocolError(.requestCancelled, "the request was cancelled", details: output?.details ?? [:])
     }
+
+    /// As above, of a `process/write`: how many bytes had been written.
+    public static func requestCancelled(written: Int) -> ProtocolError {
+        ProtocolError(.requestCancelled, "the request was cancelled", details: ["written": written.json])
+    }
 }

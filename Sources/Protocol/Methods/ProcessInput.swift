@@ -3,6 +3,7 @@ import JSON
 /// Writes to a process's stdin; waits while the pipe is full.
 public enum ProcessWrite: ProtocolRequest {
     public static let method = "process/write"
+    public static let orderedProcessField: String? = "processId"
 
     public struct Params: SandboxParams {
         public let sandboxID: String
@@ -29,12 +30,14 @@ public enum ProcessWrite: ProtocolRequest {
 
 public enum ProcessCloseStdin: ProtocolRequest {
     public static let method = "process/closeStdin"
+    public static let orderedProcessField: String? = "processId"
     public typealias Params = ProcessOnlyParams
     public typealias Result = NullResult
 }
 
 public enum ProcessSignal: ProtocolRequest {
     public static let method = "process/signal"
+    public static let orderedProcessField: String? = "processId"
 
     public struct Params: SandboxParams {
         public let sandboxID: String
@@ -54,6 +57,7 @@ public enum ProcessSignal: ProtocolRequest {
 /// Changes the size of a process's terminal.
 public enum ProcessResize: ProtocolRequest {
     public static let method = "process/resize"
+    public static let orderedProcessField: String? = "processId"
 
     public struct Params: SandboxParams {
         public let sandboxID: String

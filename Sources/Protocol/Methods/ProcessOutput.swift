@@ -3,6 +3,7 @@ import JSON
 /// Sends a process's output from a cursor on, then what it prints.
 public enum ProcessAttach: ProtocolRequest {
     public static let method = "process/attach"
+    public static let orderedProcessField: String? = "processId"
 
     public struct Params: SandboxParams {
         public let sandboxID: String
@@ -30,6 +31,7 @@ public enum ProcessAttach: ProtocolRequest {
 /// Stops what `process/attach` started; the process goes on.
 public enum ProcessDetach: ProtocolRequest {
     public static let method = "process/detach"
+    public static let orderedProcessField: String? = "processId"
     public typealias Params = ProcessOnlyParams
     public typealias Result = NullResult
 }
@@ -65,17 +67,17 @@ public struct ProcessOutput: ServerNotification {
     }
 }
 
-/// A process was reaped. Its output may still come.
+/// A process has ended. Its output may still come.
 public struct ProcessExited: ServerNotification {
     public static let method = "process/exited"
 
     public let sandboxID: String
     public let processID: String
-    /// 128 + n after signal n.
-    public let exitCode: Int
+    /// 128 + n after signal n; nil when nobody told how it ended.
+    public let exitCode: Int?
     public let signal: String?
 
-    public init(sandboxID: String, processID: String, exitCode: Int, signal: String?) {
+    public init(sandboxID: String, processID: String, exitCode: Int?, signal: String?) {
         self.sandboxID = sandboxID
         self.processID = processID
         self.exitCode = exitCode

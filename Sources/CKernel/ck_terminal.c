@@ -1,0 +1,42 @@
+#define _GNU_SOURCE
+#include "ck_terminal.h"
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <termios.h>
+
+int ck_terminal_unlock(int master) {
+    int locked = 0;
+    return ioctl(master, TIOCSPTLCK, &locked);
+}
+
+int ck_terminal_open_slave(int master) { return ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC); }
+
+int ck_terminal_number(int master) {
+    unsigned number;
+    return ioctl(master, TIOCGPTN, &number) == 0 ? (int)number : -1;
+}
+
+int ck_terminal_set_size(int master, unsigned short columns, unsigned short rows) {
+    struct winsize size = {.ws_col = columns, .ws_row = rows};
+    return ioctl(master, TIOCSWINSZ, &size);
+}
+
+int ck_terminal_get_size(int master, unsigned short *columns, unsigned short *rows) {
+    struct winsize size;
+    if (ioctl(master, TIOCGWINSZ, &size) != 0) return -1;
+    *columns = size.ws_col;
+    *rows = size.ws_row;
+    return 0;
+}
+
+int ck_terminal_expect_utf8(int master) {
+    struct termios modes;
+    if (tcgetattr(master, &modes) != 0) return -1;
+    modes.c_iflag |= IUTF8;
+    return tcsetattr(master, TCSANOW, &modes);
+}
+
+int ck_terminal_end_of_file(int master) {
+    struct termios modes;
+    return tcgetattr(master, &modes) == 0 ? modes.c_cc[VEOF] : -1;
+}
