@@ -223,8 +223,15 @@ final class Incarnation: Sendable {
     }
 
     /// Kills every process. `destroy` waits until they are gone.
-    func kill() { namespaces.process.kill() }
+    func kill() {
+        processTable.cutOff()
+        namespaces.process.kill()
+    }
 
     /// Kills every process and waits until they are gone. Commands under way end with what they had printed.
-    func destroy() { namespaces.destroy() }
+    func destroy() {
+        processTable.cutOff()
+        namespaces.destroy()
+        processTable.interrupt()
+    }
 }

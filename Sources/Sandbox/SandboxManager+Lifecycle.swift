@@ -20,7 +20,6 @@ extension SandboxManager {
         change(sandbox, to: .destroyed) { $0.incarnation = nil }
         unregister(sandbox)
         incarnation?.destroy()
-        incarnation?.processTable.interrupt()
         try onStore { () throws(StoreError) in try store.deleteSandbox(record.id) }
         // Its own layers may be nobody's now.
         if record.layers.isEmpty { housekeeping.emptyTrash() } else { housekeeping.collectGarbage() }
@@ -46,7 +45,6 @@ extension SandboxManager {
             state.incarnation = nil
         }
         incarnation.destroy()
-        incarnation.processTable.interrupt()
         housekeeping.makeDurable()
     }
 

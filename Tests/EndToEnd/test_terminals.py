@@ -85,7 +85,11 @@ class TerminalTests(EngineTestCase):
         process.wait_for_output("sleep 1000\r\n")
         process.write("\x1a")
         process.wait_for_output("Stopped")
-        process.write("kill -9 %1; wait; exit 4\n")
+        process.write("fg\n")
+        self.eventually(lambda: process.output().count(b"\rsleep 1000\r\n") == 2)
+        process.write("\x03")
+        process.wait_for_output("^C")
+        process.write("exit 4\n")
         self.assertEqual(process.wait()["exitCode"], 4)
         self.assertNotIn(b"no job control", process.output())
 

@@ -35,6 +35,8 @@ final class ManagedOutput: Sendable {
         var attachment: Attachment?
         var nextAttachment: UInt64 = 1
         var isPaused = false
+        /// Whoever prints is being killed.
+        var isCutOff = false
 
         var wantsMore: Bool {
             !isPaused && ring.end - (attachment?.cursor ?? ring.end) < ManagedOutput.lagLimit
@@ -135,7 +137,7 @@ final class ManagedOutput: Sendable {
     private func end(_ stream: CommandStream, _ reason: OutputEnd, _ state: inout State) {
         unwatch(stream, &state)
         if state.sources.removeValue(forKey: stream) == nil { return }
-        state.endings[stream] = (state.ring.end, reason)
+        state.endings[stream] = (state.ring.end, state.isCutOff ? .interrupted : reason)
         send(&state)
     }
 
@@ -216,6 +218,9 @@ final class ManagedOutput: Sendable {
 
     /// Forgets what is kept, but not how much it was.
     func forgetKept() { state.withLock { $0.ring.clear() } }
+
+    /// Whoever prints is about to be killed: an end of a stream from here on is an interruption.
+    func cutOff() { state.withLock { $0.isCutOff = true } }
 
     /// Reads what is there and ends every stream that has not ended: the processes are gone.
     func interrupt() {

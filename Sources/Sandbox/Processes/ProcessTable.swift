@@ -87,6 +87,11 @@ final class ProcessTable: Sendable {
         }
     }
 
+    /// The processes are about to be killed: ends of output from here on are interruptions.
+    func cutOff() {
+        for process in all { process.output?.cutOff() }
+    }
+
     /// The processes are gone, or are about to be: ends all output, input and waits, and tells of it.
     ///
     /// - Parameter surviving: the ids of those that live on in the next incarnation: of these no end is told.
