@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "ck_process.h"
+#include "ck_trace.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
@@ -43,19 +44,21 @@ static void close_all_but(int a, int b, int c) {
     raw(SYS_close_range, next, ~0u, 0, 0, 0);
 }
 
-struct init_start {
+struct start {
     int executable, go, passed;
     const char *name;
 };
 
-// Runs in the child, on its own stack.
-__attribute__((noreturn)) static void start_init(const struct init_start *start) {
-    close_all_but(start->executable, start->go, start->passed);
+// Runs in the child, on its own stack. `go` may be negative: then there is nothing to wait for.
+__attribute__((noreturn)) static void execute(const struct start *start) {
+    close_all_but(start->executable, start->go >= 0 ? start->go : start->passed, start->passed);
     char byte;
-    long got;
-    do {
-        got = raw(SYS_read, start->go, (long)&byte, 1, 0, 0);
-    } while (got == -EINTR);
+    long got = 1;
+    if (start->go >= 0) {
+        do {
+            got = raw(SYS_read, start->go, (long)&byte, 1, 0, 0);
+        } while (got == -EINTR);
+    }
     // Either may be number 3 already; dup2 onto itself would leave close-on-exec set.
     long executable = raw(SYS_fcntl, start->executable, F_DUPFD_CLOEXEC, 4, 0, 0);
     long passed = raw(SYS_fcntl, start->passed, F_DUPFD_CLOEXEC, 4, 0, 0);
@@ -67,26 +70,15 @@ __attribute__((noreturn)) static void start_init(const struct init_start *start)
     for (;;) raw(SYS_exit_group, 127, 0, 0, 0, 0);
 }
 
-pid_t ck_clone_init(int executable, int go, int passed, int control_group, const char *name, void *stack,
-                    size_t stack_size, int *pidfd) {
+static pid_t clone_and_execute(struct clone_args *args, struct start arguments, void *stack, size_t stack_size) {
     // What the child reads lies at the stack's far end, so that it lives exactly as long as the stack.
-    struct init_start *start = stack;
-    *start = (struct init_start){.executable = executable, .go = go, .passed = passed, .name = name};
-    struct clone_args args = {
-        .flags = CLONE_VM | CLONE_PIDFD | CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC |
-                 CLONE_NEWUTS | CLONE_NEWCGROUP,
-        .pidfd = (uint64_t)(uintptr_t)pidfd,
-        .exit_signal = 0,
-        .stack = (uint64_t)(uintptr_t)stack,
-        .stack_size = stack_size,
-    };
-    if (control_group >= 0) {
-        args.flags |= CLONE_INTO_CGROUP;
-        args.cgroup = (uint64_t)control_group;
-    }
+    struct start *start = stack;
+    *start = arguments;
+    args->stack = (uint64_t)(uintptr_t)stack;
+    args->stack_size = stack_size;
     long result;
-    register void (*entry)(const struct init_start *) __asm__("r12") = (void (*)(const struct init_start *))start_init;
-    register struct init_start *argument __asm__("r13") = start;
+    register void (*entry)(const struct start *) __asm__("r12") = (void (*)(const struct start *))execute;
+    register struct start *argument __asm__("r13") = start;
     // In the child the stack pointer is the new stack's end and nothing of the caller's frame may be touched.
     __asm__ volatile("syscall\n\t"
                      "test %%rax, %%rax\n\t"
@@ -96,13 +88,34 @@ pid_t ck_clone_init(int executable, int go, int passed, int control_group, const
                      "call *%%r12\n\t"
                      "1:"
                      : "=a"(result)
-                     : "a"(SYS_clone3), "D"(&args), "S"(sizeof args), "r"(entry), "r"(argument)
+                     : "a"(SYS_clone3), "D"(args), "S"(sizeof *args), "r"(entry), "r"(argument)
                      : "rcx", "r11", "memory");
     if (result < 0) {
         errno = (int)-result;
         return -1;
     }
     return (pid_t)result;
+}
+
+pid_t ck_clone_init(int executable, int go, int passed, int control_group, const char *name, void *stack,
+                    size_t stack_size, int *pidfd) {
+    struct clone_args args = {
+        .flags = CLONE_VM | CLONE_PIDFD | CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC |
+                 CLONE_NEWUTS | CLONE_NEWCGROUP,
+        .pidfd = (uint64_t)(uintptr_t)pidfd,
+        .exit_signal = 0,
+    };
+    if (control_group >= 0) {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = (uint64_t)control_group;
+    }
+    return clone_and_execute(&args, (struct start){executable, go, passed, name}, stack, stack_size);
+}
+
+pid_t ck_clone_template(int executable, int passed, const char *name, void *stack, size_t stack_size, int *pidfd) {
+    struct clone_args args = {
+        .flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD, .pidfd = (uint64_t)(uintptr_t)pidfd, .exit_signal = 0};
+    return clone_and_execute(&args, (struct start){executable, -1, passed, name}, stack, stack_size);
 }
 
 int ck_pidfd_open(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }

@@ -1,7 +1,7 @@
 import Foundation
 import PackagePlugin
 
-/// Builds `isorun-init` and turns it and the protocol's schema into Swift constants, so that one installed file
+/// Builds `isorun-init` and `isorun-template` and turns them and the protocol's schema into Swift constants, so that one installed file
 /// is the whole engine.
 ///
 /// SwiftPM cannot link a C executable without the Swift runtime, and does not compile C that a plugin generates;
@@ -13,28 +13,31 @@ struct EmbedFilePlugin: BuildToolPlugin {
         let work = context.pluginWorkDirectoryURL
         let script = package.appending(path: "Sources/EmbedFilePlugin/embed.sh")
 
-        let initFolder = package.appending(path: "Sources/isorun-init")
-        let initHeaders = package.appending(path: "Sources/InitProtocol/include")
-        let initSources = try sources(in: initFolder) + sources(in: initHeaders)
-        let initBinary = work.appending(path: "isorun-init")
-        let initSwift = work.appending(path: "InitImage.swift")
+        let headers = package.appending(path: "Sources/InitProtocol/include")
+        let programs = try [("isorun-init", "initImage"), ("isorun-template", "templateImage")].map { program, constant in
+            let folder = package.appending(path: "Sources/\(program)")
+            let swift = work.appending(path: "\(constant).swift")
+            return Command.buildCommand(
+                displayName: "Building \(program)",
+                executable: URL(filePath: "/bin/sh"),
+                arguments: [
+                    script.path, "program", constant, folder.path, headers.path, work.appending(path: program).path,
+                    swift.path,
+                ],
+                inputFiles: try sources(in: folder) + sources(in: headers) + [script],
+                outputFiles: [swift])
+        }
 
         let schema = package.appending(path: "schema/isorun.openrpc.json")
         let schemaSwift = work.appending(path: "Schema.swift")
 
-        return [
-            .buildCommand(
-                displayName: "Building isorun-init",
-                executable: URL(filePath: "/bin/sh"),
-                arguments: [script.path, "init", initFolder.path, initHeaders.path, initBinary.path, initSwift.path],
-                inputFiles: initSources + [script],
-                outputFiles: [initSwift]),
+        return programs + [
             .buildCommand(
                 displayName: "Embedding the schema",
                 executable: URL(filePath: "/bin/sh"),
                 arguments: [script.path, "schema", schema.path, schemaSwift.path],
                 inputFiles: [schema, script],
-                outputFiles: [schemaSwift]),
+                outputFiles: [schemaSwift])
         ]
     }
 

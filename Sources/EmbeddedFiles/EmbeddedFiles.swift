@@ -3,6 +3,9 @@ public enum EmbeddedFiles {
     /// The static executable that is PID 1 of every sandbox.
     public static func initImage() -> [UInt8] { decodeBase64(initImageBase64) }
 
+    /// The static executable that templates are made of: it only waits.
+    public static func templateImage() -> [UInt8] { decodeBase64(templateImageBase64) }
+
     /// The OpenRPC document that `rpc.discover` answers with, as UTF-8 JSON.
     public static func schema() -> [UInt8] { decodeBase64(schemaBase64) }
 }

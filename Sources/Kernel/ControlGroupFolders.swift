@@ -4,8 +4,8 @@
 /// machine forks or exits (cgroup_threadgroup_rwsem), which takes 4 to 20 ms. A thread that moves itself is exempt from
 /// that (kernel/cgroup/cgroup.c, cgroup_procs_write_start), and its children follow; version 2 has CLONE_INTO_CGROUP.
 public struct ControlGroupFolders: Sendable {
-    private let version1: [String]
-    private let version2: String?
+    public let version1: [String]
+    public let version2: String?
 
     public init(version1: [String], version2: String?) {
         self.version1 = version1

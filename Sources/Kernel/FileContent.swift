@@ -77,6 +77,19 @@ extension OwnedFD {
         }
     }
 
+    /// Writes all bytes at an offset; the file's position stays.
+    public func writeAll(_ content: [UInt8], at offset: Int64) throws(KernelError) {
+        var done = 0
+        while done < content.count {
+            done += try check("pwrite") {
+                // unsafe: the kernel reads what is left of the content.
+                unsafe content.withUnsafeBytes {
+                    unsafe pwrite(rawValue, $0.baseAddress! + done, $0.count - done, Int(offset) + done)
+                }
+            }
+        }
+    }
+
     /// Writes all bytes of a buffer at an offset; the file's position stays.
     public func writeAll(_ content: UnsafeRawBufferPointer, at offset: Int64) throws(KernelError) {
         var done = 0

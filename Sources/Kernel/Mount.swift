@@ -158,4 +158,11 @@ public enum ThreadNamespaces {
             ck_setns(process.rawDescriptor, Int32(CK_CLONE_NEWNS) | Int32(CK_CLONE_NEWUTS))
         }
     }
+
+    /// Enters the network and ipc namespaces of a process: sockets made from here on are that network's.
+    public static func enterNetwork(of process: borrowing PidFD) throws(KernelError) {
+        try check("setns", "\(process.pid)") {
+            ck_setns(process.rawDescriptor, Int32(CK_CLONE_NEWNET) | Int32(CK_CLONE_NEWIPC))
+        }
+    }
 }

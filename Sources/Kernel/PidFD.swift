@@ -19,6 +19,9 @@ public struct PidFD: ~Copyable, Sendable {
     /// For registration with an event loop: readable once the process has ended.
     public var rawDescriptor: Int32 { descriptor.rawValue }
 
+    /// A descriptor of its own for the same process.
+    public func duplicateDescriptor() throws(KernelError) -> OwnedFD { try descriptor.duplicate() }
+
     /// Sends a signal. A process that has ended already is no error.
     public func signal(_ number: Int32) throws(KernelError) {
         do throws(KernelError) {

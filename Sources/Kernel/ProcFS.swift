@@ -7,10 +7,19 @@ public enum ProcFS {
     private static let readLimit = 1 << 20
 
     public static func read(_ path: String, in folder: Int32 = AT_FDCWD) throws(KernelError) -> String {
+        try read(path, in: folder, upTo: readLimit)
+    }
+
+    /// A file that may be as long as a process has mappings or descriptors.
+    public static func readWhole(_ path: String) throws(KernelError) -> String {
+        try read(path, in: AT_FDCWD, upTo: Int.max)
+    }
+
+    private static func read(_ path: String, in folder: Int32, upTo limit: Int) throws(KernelError) -> String {
         let file = try open(path, in: folder, O_RDONLY)
         var text: [UInt8] = []
-        var chunk = [UInt8](repeating: 0, count: 4096)
-        while text.count < readLimit {
+        var chunk = [UInt8](repeating: 0, count: limit == Int.max ? 64 << 10 : 4096)
+        while text.count < limit {
             // unsafe: read fills at most the chunk.
             let count = try check("read", path) { unsafe Glibc.read(file.rawValue, &chunk, chunk.count) }
             if count == 0 { break }

@@ -2,6 +2,7 @@
 // One call per function, no policy; everything else is Swift. Names: ck_ + the call's own name.
 #pragma once
 
+#include "ck_descriptors.h"
 #include "ck_errno.h"
 #include "ck_event.h"
 #include "ck_idmap.h"
@@ -13,4 +14,5 @@
 #include "ck_socket.h"
 #include "ck_spawn.h"
 #include "ck_terminal.h"
+#include "ck_trace.h"
 #include "ck_file.h"

@@ -33,7 +33,7 @@ int ck_limit_processes(pid_t pid, unsigned long count);
 int ck_unshare_fs(void);
 int ck_setns(int fd, int flags);
 int ck_sethostname(const char *name);
-enum { CK_CLONE_NEWNS = 0x00020000, CK_CLONE_NEWUTS = 0x04000000, CK_CLONE_NEWNET = 0x40000000 };
+enum { CK_CLONE_NEWNS = 0x00020000, CK_CLONE_NEWUTS = 0x04000000, CK_CLONE_NEWNET = 0x40000000, CK_CLONE_NEWIPC = 0x08000000 };
 
 // Seizes and stops a thread; the caller must be the thread that later waits and detaches.
 int ck_ptrace_seize(pid_t tid);

@@ -5,7 +5,7 @@
 #include <sys/types.h>
 
 // The most descriptors one message may carry here; the kernel's own limit is 253 (SCM_MAX_FD).
-enum { CK_MAX_PASSED_DESCRIPTORS = 16 };
+enum { CK_MAX_PASSED_DESCRIPTORS = 64 };
 
 // A connected pair of close-on-exec unix stream sockets.
 int ck_socketpair(int pair[2]);

@@ -2,12 +2,14 @@ import Dispatch
 import Synchronization
 
 /// A value that one thread waits for and another gives, once.
-final class Promise<Value: Sendable>: Sendable {
+public final class Promise<Value: Sendable>: Sendable {
     private let value = Mutex<Value?>(nil)
     private let given = DispatchSemaphore(value: 0)
 
+    public init() {}
+
     /// Gives the value; a second one is ignored.
-    func fulfil(_ newValue: Value) {
+    public func fulfil(_ newValue: Value) {
         let isFirst = value.withLock { value in
             if value != nil { return false }
             value = newValue
@@ -17,7 +19,7 @@ final class Promise<Value: Sendable>: Sendable {
     }
 
     /// Blocks the calling thread until there is a value.
-    func wait() -> Value {
+    public func wait() -> Value {
         given.wait()
         defer { given.signal() }
         guard let value = value.withLock({ $0 }) else { preconditionFailure("signalled only with a value") }

@@ -1,0 +1,89 @@
+import Kernel
+
+/// What whoever asks for a capture knows and the kernel does not tell.
+public struct CaptureRequest: Sendable {
+    /// The sandbox's first process, in the engine's numbering; it is not captured.
+    public let initPid: Int32
+    /// Processes that stand still during the capture but are no part of it, by their numbers inside.
+    public var excluded: Set<Int32>
+    /// Names of the engine's ends of pipes, by the pipes' inode numbers.
+    public var enginePipes: [UInt64: String]
+    /// Names of the engine's masters of pseudo-terminals, by their numbers in the sandbox.
+    public var engineTerminals: [Int32: String]
+
+    public init(
+        initPid: Int32, excluded: Set<Int32> = [], enginePipes: [UInt64: String] = [:],
+        engineTerminals: [Int32: String] = [:]
+    ) {
+        self.initPid = initPid
+        self.excluded = excluded
+        self.enginePipes = enginePipes
+        self.engineTerminals = engineTerminals
+    }
+}
+
+/// Collects what processes share while they are captured one by one. Belongs to the tracing thread.
+final class CaptureContext {
+    let request: CaptureRequest
+    /// The sandbox's root folder.
+    let root: OwnedFD
+    var tree = TreeImage()
+
+    // Where things that were seen before stand in the tree.
+    var pipes: [FileIdentity: Int] = [:]
+    var deletedFiles: [FileIdentity: Int] = [:]
+    var terminals: [Int32: Int] = [:]
+    var sharedMemory: [FileIdentity: Int] = [:]
+    /// Of which only the size is known: their content is read from an area that shows it.
+    var unreadSharedMemory: Set<Int> = []
+    private var descriptions: [DescriptionKey: [(view: DescriptorView, index: Int)]] = [:]
+
+    private struct DescriptionKey: Hashable {
+        let identity: FileIdentity
+        let target: String
+        let flags: Int32
+    }
+
+    init(_ request: CaptureRequest) throws(KernelError) {
+        self.request = request
+        root = try OwnedFD.open(FilePath(verbatim: "/proc/\(request.initPid)/root"), [.directory, .pathOnly])
+    }
+
+    var engineTerminals: [Int32: String] { request.engineTerminals }
+
+    /// The open file description behind a descriptor, captured once however many descriptors share it.
+    func description(behind view: DescriptorView) throws(ResourceError) -> Int {
+        let key = DescriptionKey(identity: view.status.identity, target: view.target, flags: view.info.flags)
+        for known in descriptions[key] ?? [] {
+            do throws(KernelError) {
+                if try known.view.isSame(as: view) { return known.index }
+            } catch {
+                throw .kernel(error)
+            }
+        }
+        let lock = try FileLocks.capture(view.info).ofDescription
+        let kind = try DescriptorKinds.capture(view, self)
+        let index = tree.descriptions.count
+        tree.descriptions.append(DescriptionImage(flags: view.info.flags, kind: kind, lock: lock))
+        descriptions[key, default: []].append((view, index))
+        return index
+    }
+
+    /// The memory of a memfd that a descriptor leads to, with its content.
+    func sharedMemory(behind view: DescriptorView) throws(KernelError) -> Int {
+        if let known = sharedMemory[view.status.identity] { return known }
+        let file = try view.duplicate()
+        let seals = try file.seals() ?? 0
+        let name = view.path.hasPrefix("/memfd:") ? String(view.path.dropFirst(7)) : "shared"
+        let index = tree.sharedMemory.count
+        tree.sharedMemory.append(
+            SharedMemoryImage(
+                kind: .memoryFile(name: name, seals: seals), size: UInt64(view.status.size),
+                pieces: try FilePieces.read(file, size: view.status.size)))
+        sharedMemory[view.status.identity] = index
+        return index
+    }
+
+    /// The path of something that is watched, found among what the sandbox's processes have at hand.
+    func path(ofWatchedInode inode: UInt64) -> String? { nil }
+}

@@ -1,0 +1,43 @@
+import Kernel
+
+/// A copy-on-write sibling of a captured process that never runs: it keeps the memory of one moment, while the captured process
+/// goes on. It is gone with the value.
+///
+/// Belongs to the tracing thread.
+final class FrozenMemory {
+    private static let sharedMemoryFlag: UInt64 = 0x100  // CLONE_VM
+    private static let waitForAll: UInt64 = 0x4000_0000  // __WALL
+
+    private let thread: TracedThread
+    /// In the engine's numbering.
+    var pid: Int32 { thread.id }
+
+    /// Forks by way of a helper that ends at once, so that the copy is the child of the sandbox's first process, which reaps it,
+    /// and the captured process never learns of it.
+    init(forkedFrom process: RemoteProcess, on leader: TracedThread) throws(KernelError) {
+        try leader.followMaking()
+        let (helper, number) = try Self.make(process, on: leader, flags: Self.sharedMemoryFlag)
+        do throws(KernelError) {
+            (thread, _) = try Self.make(process, on: helper, flags: 0)
+        } catch {
+            helper.kill()
+            throw error
+        }
+        helper.kill()
+        // The helper's exit signal is 0: the process itself is not told of its end and must not find it later.
+        try process.call(.wait4, [number, 0, Self.waitForAll, 0], on: leader)
+    }
+
+    /// - Returns: the new process, held, and its number inside the sandbox.
+    private static func make(
+        _ process: RemoteProcess, on thread: TracedThread, flags: UInt64
+    ) throws(KernelError) -> (TracedThread, UInt64) {
+        var made: TracedThread?
+        let calls = [RemoteCall(call: .clone, arguments: [flags, 0, 0, 0, 0], mayFail: false)]
+        let results = try process.run(calls, on: thread) { made = $0 }
+        guard let made else { throw KernelError("clone", "in process \(process.pid)", errno: .noSuchProcess) }
+        return (made, UInt64(bitPattern: results[0]))
+    }
+
+    deinit { thread.kill() }
+}

@@ -1,0 +1,26 @@
+import Kernel
+
+/// Advice that programs gave about their memory, from /proc/PID/smaps, which walks every page: not for a process that waits.
+enum MemoryAdvice {
+    /// Codes of VmFlags (proc_pid_smaps(5)).
+    private static let codes: [Substring: AreaImage.Advice] = [
+        "gd": .growsDown, "hg": .hugePages, "nh": .noHugePages, "wf": .wipedOnFork, "dc": .notForked, "dd": .notDumped,
+        "lo": .locked, "mg": .mergeable, "nr": .noReserve,
+    ]
+
+    static func read(of process: Int32, into layout: inout MemoryLayoutImage) throws(KernelError) {
+        var advice: [UInt64: AreaImage.Advice] = [:]
+        var start: UInt64 = 0
+        for line in try ProcFS.readWhole("/proc/\(process)/smaps").split(separator: "\n") {
+            if line.hasPrefix("VmFlags:") {
+                let flags = line.dropFirst(8).split(separator: " ").compactMap { codes[$0] }
+                advice[start] = AreaImage.Advice(flags)
+            } else if let dash = line.firstIndex(of: "-"), let address = UInt64(line[..<dash], radix: 16) {
+                start = address
+            }
+        }
+        for index in layout.areas.indices {
+            if let flags = advice[layout.areas[index].start] { layout.areas[index].advice = flags }
+        }
+    }
+}

@@ -1,0 +1,105 @@
+import CKernel
+import Kernel
+
+/// Captures what only calls in the process itself tell, and freezes a copy of its memory.
+///
+/// Whatever happens, the process is left as it was found.
+struct ProcessCapture {
+    /// All but SIGTRAP, by which a run of calls ends: nothing else may interrupt one.
+    static let quietMask = ~(UInt64(1) << 4)
+
+    private let process: HeldProcess
+    private let remote: RemoteProcess
+    private var leader: TracedThread { process.threads[0] }
+
+    init(_ process: HeldProcess) throws(KernelError) {
+        self.process = process
+        remote = try RemoteProcess(process.pid)
+    }
+
+    /// Completes the image. The result holds the memory as it is now, whatever the process does later.
+    func complete(_ image: inout ProcessImage, _ context: CaptureContext) throws(KernelError) -> FrozenMemory {
+        var threads: [ThreadImage] = []
+        for thread in process.threads { threads.append(try ThreadCapture.read(thread, of: process.pid)) }
+        image.pendingSignals = try leader.pendingSignals(ofProcess: true).map(Blob.init)
+        let masks = threads.map(\.signalMask)
+        do throws(KernelError) {
+            for thread in process.threads { try thread.setSignalMask(Self.quietMask) }
+            try remote.installSite(on: leader)
+            try completeProcess(&image, root: context.root)
+            try SharedMemory.readContent(of: image.memory, remote, on: leader, context)
+            for index in threads.indices {
+                try ThreadCapture.complete(&threads[index], remote, on: process.threads[index])
+            }
+            image.threads = threads
+            let frozen = try FrozenMemory(forkedFrom: remote, on: leader)
+            try withdraw(masks)
+            return frozen
+        } catch {
+            // What failed here is why the capture fails; a process that is gone cannot be given anything back.
+            try? withdraw(masks)
+            throw error
+        }
+    }
+
+    private func withdraw(_ masks: [UInt64]) throws(KernelError) {
+        try remote.removeSite(on: leader)
+        for (thread, mask) in zip(process.threads, masks) { try thread.setSignalMask(mask) }
+    }
+
+    private func completeProcess(_ image: inout ProcessImage, root: borrowing OwnedFD) throws(KernelError) {
+        var batch = CallBatch(remote, on: leader)
+        let actionSize = 32
+        let actions = try batch.place([UInt8](repeating: 0, count: 64 * actionSize))
+        let intervals = try batch.place([UInt8](repeating: 0, count: 3 * 32))
+        let (deathSignal, subreaper) = (try batch.place([UInt8](repeating: 0, count: 8)), try batch.place([UInt8](repeating: 0, count: 8)))
+        for signal in 1...UInt64(64) {
+            try batch.add(.rt_sigaction, [signal, 0, actions + (signal - 1) * UInt64(actionSize), 8])
+        }
+        for timer in 0..<UInt64(3) { try batch.add(.getitimer, [timer, intervals + timer * 32]) }
+        try batch.add(.brk, [0])
+        try batch.add(.prctl, [Control.getParentDeathSignal, deathSignal])
+        try batch.add(.prctl, [Control.getChildSubreaper, subreaper])
+        try batch.add(.prctl, [Control.getDumpable])
+        try batch.add(.prctl, [Control.getSecureBits])
+        try batch.add(.prctl, [Control.getTimerSlack])
+        let results = try batch.finish()
+        let answers = results.suffix(6).map { UInt64(bitPattern: $0) }
+        image.signalActions = Blob(try remote.memory.read(64 * actionSize, at: actions))
+        image.timers.intervals = Blob(try remote.memory.read(96, at: intervals))
+        image.attributes.parentDeathSignal = try remote.memory.read(Int32.self, at: deathSignal)
+        image.attributes.isChildSubreaper = try remote.memory.read(Int32.self, at: subreaper) != 0
+        image.attributes.isDumpable = answers[3]
+        image.credentials.secureBits = answers[4]
+        image.attributes.timerSlack = answers[5]
+
+        let statistics = ProcessStatistics(try ProcFS.read("/proc/\(process.pid)/stat"))
+        image.memory.bounds = statistics.memoryBounds(brk: answers[0])
+        let vector = try OwnedFD.open(FilePath(verbatim: "/proc/\(process.pid)/auxv"), .read).readToEnd()
+        image.memory.auxiliaryVector = Blob(vector)
+        image.timers.posix = try POSIXTimers.capture(remote, on: leader, inside: process.inside, root: root)
+    }
+}
+
+/// Operations of prctl(2) (linux/prctl.h).
+enum Control {
+    static let setParentDeathSignal: UInt64 = 1
+    static let getParentDeathSignal: UInt64 = 2
+    static let getDumpable: UInt64 = 3
+    static let setDumpable: UInt64 = 4
+    static let setName: UInt64 = 15
+    static let dropBoundingCapability: UInt64 = 24
+    static let getSecureBits: UInt64 = 27
+    static let setSecureBits: UInt64 = 28
+    static let setTimerSlack: UInt64 = 29
+    static let getTimerSlack: UInt64 = 30
+    static let setMemory: UInt64 = 35
+    static let setMemoryMap: UInt64 = 14
+    static let setChildSubreaper: UInt64 = 36
+    static let getChildSubreaper: UInt64 = 37
+    static let setNoNewPrivileges: UInt64 = 38
+    static let getThreadIDAddress: UInt64 = 40
+    static let ambientCapability: UInt64 = 47
+    static let raiseAmbientCapability: UInt64 = 2
+    static let restoreTimerNumbers: UInt64 = 77
+}

@@ -1,0 +1,113 @@
+import Kernel
+
+/// What a capture would keep, and what it keeps.
+public struct RuntimeExplanation: Sendable {
+    public struct Process: Sendable {
+        public let pid: Int32
+        public let command: String
+        /// Why it cannot be kept; nil when it is.
+        public let lost: String?
+        /// What of it begins anew.
+        public let resets: [String]
+    }
+
+    public let processes: [Process]
+
+    public var kept: Int { processes.count { $0.lost == nil } }
+}
+
+/// What a capture leaves: the state, and how long the sandbox stood still for it.
+public struct CapturedRuntime<Value: Sendable>: Sendable {
+    public let state: RuntimeState
+    public let explanation: RuntimeExplanation
+    /// What was done while everything stood still.
+    public let value: Value
+    public let pauseMs: Double
+}
+
+/// Captures the processes of a sandbox.
+public enum RuntimeCapture {
+    /// Says what a capture would keep, without touching anything. The processes stand still for as long as that takes.
+    public static func explain(_ request: CaptureRequest) throws(CheckpointError) -> RuntimeExplanation {
+        try Thread.run(name: "explain") { () throws(CheckpointError) in
+            try TreeCapture(request).explanation
+        }
+    }
+
+    /// Captures processes and lets them run on; on failure too they do.
+    ///
+    /// - Parameters:
+    ///   - requiresAll: whether a process that cannot be kept makes the capture fail, before anything is touched.
+    ///   - whileHeld: called while everything stands still.
+    /// - Returns: once everything runs again. The state's memory moves into templates in the background.
+    public static func perform<Value: Sendable, Failure: Error>(
+        _ request: CaptureRequest, requiresAll: Bool, program: TemplateProgram,
+        whileHeld: @escaping @Sendable () throws(Failure) -> Value
+    ) throws(Failure) -> CapturedRuntime<Value> where Failure: FromCheckpointError {
+        let outcome = Promise<Result<CapturedRuntime<Value>, Failure>>()
+        do throws(KernelError) {
+            // The thread outlives the answer: it holds the frozen copies that templates are made from.
+            try Thread.start(name: "capture") {
+                do throws(Failure) {
+                    try capture(request, requiresAll, program, whileHeld) { outcome.fulfil(.success($0)) }
+                } catch {
+                    outcome.fulfil(.failure(error))
+                }
+            }
+        } catch {
+            throw Failure(.kernel(error))
+        }
+        return try outcome.wait().get()
+    }
+
+    private static func capture<Value: Sendable, Failure: Error>(
+        _ request: CaptureRequest, _ requiresAll: Bool, _ program: TemplateProgram,
+        _ whileHeld: () throws(Failure) -> Value, _ answer: (CapturedRuntime<Value>) -> Void
+    ) throws(Failure) where Failure: FromCheckpointError {
+        let begun = ContinuousClock.now
+        let tree = try translating(to: Failure.self) { () throws(CheckpointError) in
+            let tree = try TreeCapture(request)
+            let lost = tree.explanation.processes.compactMap { process in
+                process.lost.map { UnsupportedState(pid: process.pid, command: process.command, reason: $0) }
+            }
+            if requiresAll, !lost.isEmpty { throw .unsupported(lost) }
+            try tree.freeze()
+            return tree
+        }
+        let value = try whileHeld()
+        tree.letGo()
+        let pause = ContinuousClock.now - begun
+        let (frozen, files) = try translating(to: Failure.self) { () throws(CheckpointError) in try tree.finish() }
+        let memory = Promise<Result<[Int32: ProcessPages], CheckpointError>>()
+        let image = tree.image
+        answer(
+            CapturedRuntime(
+                state: RuntimeState(image, memory), explanation: tree.explanation, value: value,
+                pauseMs: Double(pause.components.attoseconds) / 1e15 + Double(pause.components.seconds) * 1e3))
+        do throws(KernelError) {
+            memory.fulfil(.success(try TemplateSet.build(image, frozen, files, program)))
+        } catch {
+            memory.fulfil(.failure(.kernel(error)))
+        }
+    }
+}
+
+/// An error type that can say that a capture or restore failed.
+public protocol FromCheckpointError: Error {
+    init(_ error: CheckpointError)
+}
+
+extension CheckpointError: FromCheckpointError {
+    public init(_ error: CheckpointError) { self = error }
+}
+
+/// Hands a failure on as whoever asked for the capture wants it.
+private func translating<Value, Failure: FromCheckpointError>(
+    to failure: Failure.Type, _ body: () throws(CheckpointError) -> Value
+) throws(Failure) -> Value {
+    do throws(CheckpointError) {
+        return try body()
+    } catch {
+        throw Failure(error)
+    }
+}

@@ -1,0 +1,123 @@
+import Kernel
+
+/// One capture of a sandbox's processes, from holding them to letting them go. Belongs to the tracing thread.
+final class TreeCapture {
+    private let held: HeldTree
+    private let context: CaptureContext
+    /// Those that are kept, beside their images.
+    private var kept: [(process: HeldProcess, image: ProcessImage)] = []
+    private var frozen: [Int32: FrozenMemory] = [:]
+    private(set) var explanation = RuntimeExplanation(processes: [])
+
+    /// Holds and examines. Nothing is touched yet.
+    init(_ request: CaptureRequest) throws(CheckpointError) {
+        do throws(KernelError) {
+            held = try HeldTree(descendantsOf: request.initPid)
+            context = try CaptureContext(request)
+            try examine()
+        } catch {
+            throw .kernel(error)
+        }
+    }
+
+    var image: TreeImage { context.tree }
+
+    // MARK: Examination
+
+    private func examine() throws(KernelError) {
+        let filters = try ProcessStatus.read(of: context.request.initPid)?.filters ?? 0
+        var verdicts: [RuntimeExplanation.Process] = []
+        for process in held.processes where !context.request.excluded.contains(process.inside) {
+            let command = try CommandLine.of(process.pid, name: process.status.name)
+            var lost = held.restless[process.pid]
+            var resets: [String] = []
+            if lost == nil {
+                do throws(ResourceError) {
+                    let examination = Examination(process: process, sandboxFilters: filters, context: context)
+                    let image = try examination.image()
+                    resets = examination.resets(of: image)
+                    kept.append((process, image))
+                } catch {
+                    switch error {
+                    case .unsupported(let reason): lost = reason
+                    case .kernel(let error): throw error
+                    }
+                }
+            }
+            verdicts.append(.init(pid: process.inside, command: command, lost: lost, resets: resets))
+        }
+        explanation = RuntimeExplanation(processes: verdicts)
+        adoptOrphans()
+        try nameTerminals()
+    }
+
+    /// Children of what is not kept become the sandbox's first process's, as if their parent had ended; what is a zombie then
+    /// would be reaped at once. Parents come before their children.
+    private func adoptOrphans() {
+        let pids = Set(kept.filter { $0.image.zombieStatus == nil }.map(\.image.pid))
+        for index in kept.indices where !pids.contains(kept[index].image.parent) { kept[index].image.parent = 1 }
+        kept.removeAll { $0.image.zombieStatus != nil && $0.image.parent == 1 }
+        var ordered: [(process: HeldProcess, image: ProcessImage)] = []
+        var placed: Set<Int32> = [1]
+        while ordered.count < kept.count {
+            for entry in kept where placed.contains(entry.image.parent) && !placed.contains(entry.image.pid) {
+                ordered.append(entry)
+                placed.insert(entry.image.pid)
+            }
+        }
+        // A session's leader is made before others of its session, where it is nobody's child.
+        let leaders = ordered.filter { $0.image.parent == 1 && $0.image.session == $0.image.pid }
+        kept = leaders + ordered.filter { !($0.image.parent == 1 && $0.image.session == $0.image.pid) }
+    }
+
+    /// Turns numbers of controlling terminals into places in the image.
+    private func nameTerminals() throws(KernelError) {
+        for index in kept.indices {
+            guard let number = kept[index].image.controllingTerminal else { continue }
+            let place = try Terminals.place(ofNumber: Int32(number), context)
+            kept[index].image.controllingTerminal = place
+            let statistics = ProcessStatistics(
+                try ProcFS.read("proc/\(kept[index].image.pid)/stat", in: context.root.rawValue))
+            if statistics.foregroundGroup > 0 { context.tree.terminals[place].foregroundGroup = statistics.foregroundGroup }
+        }
+    }
+
+    // MARK: Freezing
+
+    /// Completes the images and freezes a copy of each process's memory.
+    func freeze() throws(CheckpointError) {
+        for index in kept.indices where kept[index].image.zombieStatus == nil {
+            do throws(KernelError) {
+                let capture = try ProcessCapture(kept[index].process)
+                frozen[kept[index].image.pid] = try capture.complete(&kept[index].image, context)
+            } catch {
+                let image = kept[index].image
+                throw .kernel(
+                    KernelError(error.call, "\(error.subject) (process \(image.pid), \(image.command))", errno: error.errno))
+            }
+        }
+        do throws(KernelError) {
+            context.tree.sharedFolder = try SharedFolder.capture(in: context.root)
+        } catch {
+            throw .kernel(error)
+        }
+    }
+
+    func letGo() { held.letGo() }
+
+    /// What can be done while the processes run again.
+    func finish() throws(CheckpointError) -> (frozen: [Int32: FrozenMemory], files: MappedFiles) {
+        do throws(KernelError) {
+            for index in kept.indices {
+                guard let memory = frozen[kept[index].image.pid] else { continue }
+                try MemoryAdvice.read(of: memory.pid, into: &kept[index].image.memory)
+            }
+            context.tree.processes = kept.map(\.image)
+            context.tree.host = .current
+            let paths = kept.flatMap(\.image.memory.files)
+            return (frozen, try MappedFiles(paths, in: context.root))
+        } catch {
+            throw .kernel(error)
+        }
+    }
+}

@@ -1,0 +1,55 @@
+import Kernel
+
+/// The way of descriptors from the engine into held processes: a socket whose other end they have inherited from a template.
+final class DescriptorChannel: Sendable {
+    /// Descriptors of one message.
+    private static let perMessage = 64
+
+    private let socket: DescriptorSocket
+    /// Its number in the template.
+    static let templateNumber: UInt64 = 3
+
+    init(_ socket: consuming DescriptorSocket) { self.socket = socket }
+
+    /// Gives a process copies of the engine's descriptors, close-on-exec.
+    ///
+    /// - Parameter number: of the socket's end in the process.
+    /// - Returns: their numbers there, the lowest that were free.
+    func pass(
+        _ descriptors: [Int32], to process: RemoteProcess, on thread: TracedThread, through number: UInt64
+    ) throws(KernelError) -> [Int32] {
+        var numbers: [Int32] = []
+        var rest = descriptors[...]
+        while !rest.isEmpty {
+            let part = Array(rest.prefix(Self.perMessage))
+            rest = rest.dropFirst(part.count)
+            try socket.send([0], descriptors: part)
+            numbers += try receive(part.count, process, thread, number)
+        }
+        return numbers
+    }
+
+    private func receive(
+        _ count: Int, _ process: RemoteProcess, _ thread: TracedThread, _ number: UInt64
+    ) throws(KernelError) -> [Int32] {
+        let closeOnExec: UInt64 = 0x4000_0000  // MSG_CMSG_CLOEXEC
+        let (headerSize, messageSize, vectorSize) = (16, 56, 16)
+        let controlSize = headerSize + (count * 4 + 7) & ~7
+        guard let site = process.site else { preconditionFailure("a call site is installed before calls are made") }
+        // struct msghdr with one vector of one byte, and room for the control message behind it (recvmsg(2), cmsg(3)).
+        let (vector, byte, control) = (
+            site.scratch + UInt64(messageSize), site.scratch + UInt64(messageSize + vectorSize),
+            site.scratch + UInt64(messageSize + vectorSize + 8)
+        )
+        let message: [UInt64] = [0, 0, vector, 1, control, UInt64(controlSize), 0, byte, 1, 0]
+        try process.memory.write(message.flatMap(plainBytes), at: site.scratch)
+        try process.call(.recvmsg, [number, site.scratch, closeOnExec], on: thread)
+        let bytes = try process.memory.read(headerSize + count * 4, at: control)
+        return (0..<count).map { index in
+            // unsafe: the array holds the header and `count` numbers.
+            unsafe bytes.withUnsafeBytes {
+                unsafe $0.loadUnaligned(fromByteOffset: headerSize + index * 4, as: Int32.self)
+            }
+        }
+    }
+}

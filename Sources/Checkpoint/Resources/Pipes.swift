@@ -1,0 +1,95 @@
+import Glibc
+import Kernel
+
+/// A pipe or a named one, with what lies in it.
+struct PipeImage: Codable, Sendable {
+    /// Of a named pipe.
+    var path: String?
+    /// In bytes.
+    var capacity: Int32
+    var content: Blob
+}
+
+/// One end of a pipe.
+struct PipeEndImage: Codable, Sendable {
+    /// Index into `TreeImage.pipes`.
+    var pipe: Int
+}
+
+enum Pipes {
+    static func capture(_ view: DescriptorView, _ context: CaptureContext) throws(ResourceError) -> PipeEndImage {
+        if let known = context.pipes[view.status.identity] { return PipeEndImage(pipe: known) }
+        let image: PipeImage
+        do throws(KernelError) {
+            image = try read(view)
+        } catch {
+            throw .kernel(error)
+        }
+        let index = context.tree.pipes.count
+        context.tree.pipes.append(image)
+        context.pipes[view.status.identity] = index
+        return PipeEndImage(pipe: index)
+    }
+
+    /// Copies a pipe's content without taking it out.
+    private static func read(_ view: DescriptorView) throws(KernelError) -> PipeImage {
+        // Opened anew, because the process may only have the end that cannot be read; a pipe with its own readers and writers
+        // blocks nobody who opens it (fifo(7)).
+        let source = try OwnedFD.open(
+            FilePath(verbatim: "/proc/\(view.process)/fd/\(view.number)"), [.read, .nonBlocking])
+        let capacity = try source.pipeCapacity()
+        var copy = try Pipe()
+        let readEnd = copy.takeReadEnd()
+        let writeEnd = copy.takeWriteEnd()
+        try writeEnd.setPipeCapacity(capacity)
+        let count = try source.copyPipeContent(to: writeEnd, upTo: Int(capacity))
+        var content: [UInt8] = []
+        while content.count < count {
+            guard case .bytes(let bytes) = try readEnd.readOnce(upTo: count - content.count) else { break }
+            content += bytes
+        }
+        let isNamed = view.number(ofKind: "pipe") == nil
+        return PipeImage(
+            path: isNamed && !view.isDeleted ? view.path : nil, capacity: capacity, content: Blob(content))
+    }
+
+    static func open(
+        _ image: PipeEndImage, flags: Int32, _ context: RestoreContext
+    ) throws(KernelError) -> OwnedFD {
+        try context.withPipe(image.pipe) { pipe throws(KernelError) in
+            try pipe.reopen(FileOpenFlags(rawValue: flags & (O_ACCMODE | O_NONBLOCK | 0o40000)))
+        }
+    }
+
+    /// Makes a pipe with its content: a descriptor for reading and writing, which holds it while ends are made.
+    static func make(_ image: PipeImage, in root: borrowing OwnedFD) throws(KernelError) -> OwnedFD {
+        let pipe: OwnedFD
+        if let path = image.path {
+            pipe = try root.open(try FilePath(validating: path), [.readWrite, .nonBlocking], resolving: .inRoot)
+        } else {
+            var fresh = try Pipe()
+            pipe = try fresh.takeWriteEnd().reopen([.readWrite, .nonBlocking])
+        }
+        try pipe.setPipeCapacity(image.capacity)
+        try pipe.writeAll(image.content.bytes)
+        return pipe
+    }
+}
+
+/// A descriptor that leads to the engine, whose other end a client holds through `process/start`.
+struct EngineEndImage: Codable, Sendable {
+    /// As whoever asked for the capture names it.
+    var name: String
+}
+
+enum EngineEnds {
+    /// Makes the process's end; the other one goes to the context.
+    static func open(
+        _ image: EngineEndImage, flags: Int32, _ context: RestoreContext
+    ) throws(KernelError) -> OwnedFD {
+        try context.withEnginePipe(image.name, isProcessReading: flags & O_ACCMODE == O_RDONLY) {
+            end throws(KernelError) in
+            try end.reopen(FileOpenFlags(rawValue: flags & (O_ACCMODE | O_NONBLOCK)))
+        }
+    }
+}

@@ -1,0 +1,89 @@
+import CKernel
+import Glibc
+import Kernel
+
+/// Memory that several mappings show, in one sandbox only: every restored sandbox gets its own, with its content.
+enum SharedMemory {
+    private static let pageSize = 4096
+
+    /// Reads the content of memory that only mappings lead to, from the first area that shows all of it.
+    static func readContent(
+        of layout: MemoryLayoutImage, _ remote: RemoteProcess, on thread: TracedThread, _ context: CaptureContext
+    ) throws(KernelError) {
+        for area in layout.areas {
+            guard case .shared(let index) = area.content, context.unreadSharedMemory.contains(index) else { continue }
+            if case .file = context.tree.sharedMemory[index].kind {
+                // Its content is in the sandbox's files.
+                context.unreadSharedMemory.remove(index)
+                continue
+            }
+            if area.offset > 0 || area.size < context.tree.sharedMemory[index].size { continue }
+            context.tree.sharedMemory[index].pieces = try pieces(of: area, remote, thread)
+            context.unreadSharedMemory.remove(index)
+        }
+    }
+
+    /// The parts that exist: mincore(2) tells of pages of the object, whoever has touched them.
+    private static func pieces(
+        of area: AreaImage, _ remote: RemoteProcess, _ thread: TracedThread
+    ) throws(KernelError) -> [ContentPiece] {
+        let pagesAtOnce = CallBatch.dataLimit / 2
+        var pieces: [ContentPiece] = []
+        var address = area.start
+        while address < area.end {
+            let pages = min(Int(area.end - address) / pageSize, pagesAtOnce)
+            var batch = CallBatch(remote, on: thread)
+            let vector = try batch.place([UInt8](repeating: 0, count: pages))
+            try batch.add(.mincore, [address, UInt64(pages * pageSize), vector])
+            try batch.finish()
+            let presence = try remote.memory.read(pages, at: vector)
+            var page = 0
+            while page < pages {
+                let first = page
+                while page < pages && presence[page] & 1 == presence[first] & 1 { page += 1 }
+                if presence[first] & 1 == 0 { continue }
+                let start = address + UInt64(first * pageSize)
+                let content = try remote.memory.read((page - first) * pageSize, at: start)
+                pieces.append(ContentPiece(offset: start - area.start, content: Blob(content)))
+            }
+            address += UInt64(pages * pageSize)
+        }
+        return pieces
+    }
+
+    static func make(_ image: SharedMemoryImage, in root: borrowing OwnedFD) throws(KernelError) -> OwnedFD {
+        switch image.kind {
+        case .file(let path):
+            return try root.open(try FilePath(validating: path), .readWrite, resolving: .inRoot)
+        case .anonymous:
+            return try makeMemoryFile("shared", image, seals: 0)
+        case .memoryFile(let name, let seals):
+            return try makeMemoryFile(name, image, seals: seals)
+        }
+    }
+
+    private static func makeMemoryFile(
+        _ name: String, _ image: SharedMemoryImage, seals: Int32
+    ) throws(KernelError) -> OwnedFD {
+        // unsafe: the kernel reads the name within the call.
+        let file = OwnedFD(takingOver: try check("memfd_create", name) { unsafe ck_memfd_create(name) })
+        try FilePieces.write(image.pieces, size: image.size, to: file)
+        if seals != 0 { try file.addSeals(seals) }
+        return file
+    }
+}
+
+/// Files that were deleted while they were open.
+enum DeletedFiles {
+    /// Makes a nameless file with the content, on the sandbox's own filesystem.
+    static func make(_ image: DeletedFileImage, in root: borrowing OwnedFD) throws(KernelError) -> OwnedFD {
+        // O_TMPFILE; a file without a name that can get none later behaves as a deleted one does.
+        let nameless = FileOpenFlags(rawValue: 0o20200000 | O_EXCL)
+        let file = try root.open(
+            FilePath(verbatim: "."), [nameless, .readWrite], permissions: image.permissions, resolving: .inRoot)
+        try file.writeAll(image.content.bytes)
+        try check("fchown") { fchown(file.rawValue, image.owner, image.group) }
+        try check("fchmod") { fchmod(file.rawValue, image.permissions) }
+        return file
+    }
+}

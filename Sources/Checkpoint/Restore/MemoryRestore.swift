@@ -1,0 +1,48 @@
+import Kernel
+
+/// Turns the memory that a process has inherited from its origin into its own.
+struct MemoryRestore {
+    let process: RestoringProcess
+    /// Holds what differs from the origin.
+    let template: Template
+    /// Pages that the origin has and the process has not.
+    let discarded: [PageRun]
+    let context: RestoreContext
+
+    func perform(from origin: RestoringProcess) throws(KernelError) {
+        let layout = process.image.memory
+        let kept = layout.areasShared(with: origin.image.memory)
+        let keptStarts = Set(kept.map(\.start))
+        let fresh = layout.areas.filter { $0.isPrivate && !keptStarts.contains($0.start) }
+        let space = AddressSpace(process: process.remote, thread: process.leader, layout: layout)
+        try space.clear(keeping: kept)
+        let files = try passFiles(of: fresh)
+        try space.map(fresh, files: files)
+        let filled = kept.filter { $0.holdsAny(of: template.runs) }
+            + fresh.filter { $0.protection == 0 && $0.holdsAny(of: template.runs) }
+        try space.open(filled)
+        try space.discard(discarded)
+        try space.advise(fresh, dense: [])
+        try template.fill(template.runs, of: process.remote.pid)
+        try space.protect(fresh + filled)
+        if !layout.isDescribed(as: origin.image.memory) {
+            try space.describe(executable: layout.executable.flatMap { files[$0] })
+        }
+        try space.setSignalActions(process.image.signalActions)
+        try process.call(.close_range, [process.channelNumber + 1, UInt64(UInt32.max), 0])
+    }
+
+    /// Those that areas map, and the program's own.
+    private func passFiles(of areas: [AreaImage]) throws(KernelError) -> [Int: Int32] {
+        let layout = process.image.memory
+        var needed = Set(areas.compactMap { area in if case .file(let index) = area.content { index } else { nil } })
+        if let executable = layout.executable { needed.insert(executable) }
+        var numbers: [Int: Int32] = [:]
+        for index in needed {
+            let file = try context.root.open(try FilePath(validating: layout.files[index]), .read, resolving: .inRoot)
+            numbers[index] = try process.channel.pass(
+                [file.rawValue], to: process.remote, on: process.leader, through: process.channelNumber)[0]
+        }
+        return numbers
+    }
+}

@@ -1,0 +1,114 @@
+import CKernel
+import Glibc
+import Kernel
+import Synchronization
+
+/// What processes share while they are restored: objects are made once, by the engine, and handed to every process that has them.
+/// Belongs to the tracing thread, which is in the sandbox's network namespace.
+final class RestoreContext {
+    let tree: TreeImage
+    /// The sandbox's first process, in the engine's numbering.
+    let initPid: Int32
+    /// The sandbox's root folder.
+    let root: OwnedFD
+
+    /// The restored processes, from their numbers inside to the engine's.
+    var pids: [Int32: Int32] = [:]
+
+    var descriptions: [Int: Shared] = [:]
+    private var filledPollSets: Set<Int> = []
+    private var pipes: [Int: Shared] = [:]
+    private var terminals: [Int: Shared] = [:]
+    private var deletedFiles: [Int: Shared] = [:]
+    private var sharedMemory: [Int: Shared] = [:]
+    /// What was made for the engine to hold: by name, the engine's ends.
+    private var engineEnds: [String: Shared] = [:]
+    private var processEnds: [String: Shared] = [:]
+
+    /// A descriptor in a table; a dictionary cannot hold an owner itself.
+    final class Shared {
+        let descriptor: OwnedFD
+        init(_ descriptor: consuming OwnedFD) { self.descriptor = descriptor }
+    }
+
+    init(_ tree: TreeImage, initPid: Int32) throws(KernelError) {
+        self.tree = tree
+        self.initPid = initPid
+        root = try OwnedFD.open(FilePath(verbatim: "/proc/\(initPid)/root"), [.directory, .pathOnly])
+    }
+
+    /// Whether the caller is the first to ask for the poll set of a description.
+    func claimPollSet(_ description: Int) -> Bool { filledPollSets.insert(description).inserted }
+
+    func withPipe<Value: ~Copyable>(
+        _ index: Int, _ body: (borrowing OwnedFD) throws(KernelError) -> Value
+    ) throws(KernelError) -> Value {
+        if pipes[index] == nil { pipes[index] = Shared(try Pipes.make(tree.pipes[index], in: root)) }
+        guard let pipe = pipes[index] else { preconditionFailure("a pipe was just made") }
+        return try body(pipe.descriptor)
+    }
+
+    func withTerminal<Value: ~Copyable>(
+        _ index: Int, _ body: (borrowing OwnedFD) throws(KernelError) -> Value
+    ) throws(KernelError) -> Value {
+        if terminals[index] == nil { terminals[index] = Shared(try Terminals.make(tree.terminals[index], in: root)) }
+        guard let master = terminals[index] else { preconditionFailure("a terminal was just made") }
+        return try body(master.descriptor)
+    }
+
+    func withSharedMemory<Value: ~Copyable>(
+        _ index: Int, _ body: (borrowing OwnedFD) throws(KernelError) -> Value
+    ) throws(KernelError) -> Value {
+        if sharedMemory[index] == nil {
+            sharedMemory[index] = Shared(try SharedMemory.make(tree.sharedMemory[index], in: root))
+        }
+        guard let memory = sharedMemory[index] else { preconditionFailure("memory was just made") }
+        return try body(memory.descriptor)
+    }
+
+    func openDeletedFile(_ index: Int, _ flags: FileOpenFlags) throws(KernelError) -> OwnedFD {
+        if deletedFiles[index] == nil {
+            deletedFiles[index] = Shared(try DeletedFiles.make(tree.deletedFiles[index], in: root))
+        }
+        guard let file = deletedFiles[index] else { preconditionFailure("a file was just made") }
+        return try file.descriptor.reopen(flags)
+    }
+
+    func withEnginePipe<Value: ~Copyable>(
+        _ name: String, isProcessReading: Bool, _ body: (borrowing OwnedFD) throws(KernelError) -> Value
+    ) throws(KernelError) -> Value {
+        if processEnds[name] == nil {
+            var pipe = try Pipe()
+            let reading = Shared(pipe.takeReadEnd())
+            let writing = Shared(pipe.takeWriteEnd())
+            processEnds[name] = isProcessReading ? reading : writing
+            engineEnds[name] = isProcessReading ? writing : reading
+        }
+        guard let end = processEnds[name] else { preconditionFailure("a pipe was just made") }
+        return try body(end.descriptor)
+    }
+
+    /// The engine's ends, for whoever asked for the restore.
+    func takeEngineEnds() throws(KernelError) -> [String: EngineEnd] {
+        for (index, terminal) in tree.terminals.enumerated() {
+            if let name = terminal.engineEnd, let master = terminals[index] { engineEnds[name] = master }
+        }
+        var ends: [String: EngineEnd] = [:]
+        for (name, end) in engineEnds { ends[name] = EngineEnd(try end.descriptor.duplicate()) }
+        return ends
+    }
+}
+
+/// The engine's end of a restored pipe, or its master of a terminal. To be taken once.
+public final class EngineEnd: Sendable {
+    private let descriptor: Mutex<OwnedFD?>
+
+    init(_ descriptor: consuming OwnedFD) { self.descriptor = Mutex(descriptor) }
+
+    public func take() -> OwnedFD {
+        guard let descriptor = descriptor.withLock({ $0.take() }) else {
+            preconditionFailure("an engine's end is taken once")
+        }
+        return descriptor
+    }
+}

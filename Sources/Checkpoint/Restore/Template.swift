@@ -1,0 +1,217 @@
+import Kernel
+import Synchronization
+
+/// The program that templates are made of.
+public final class TemplateProgram: Sendable {
+    let executable: OwnedFD
+
+    /// - Parameter image: of a static program that only waits.
+    public init(image: [UInt8]) throws(KernelError) {
+        executable = try MemoryExecutable.make(named: "isorun-template", bytes: image)
+    }
+}
+
+/// A process in the engine's own namespaces that holds the memory of a captured process and never runs. Forks of it, in any number
+/// of sandboxes, share that memory copy-on-write.
+final class Template: Sendable {
+    let process: WaitingProcess
+    let channel: DescriptorChannel
+    let site: CallSite
+    /// The pages that it holds.
+    let runs: [PageRun]
+    /// Held while a thread traces it.
+    let turn = Mutex(())
+
+    private init(process: WaitingProcess, channel: DescriptorChannel, site: CallSite, runs: [PageRun]) {
+        self.process = process
+        self.channel = channel
+        self.site = site
+        self.runs = runs
+    }
+
+    /// Where the content of pages comes from.
+    enum Source {
+        /// A process that stands still, in the engine's numbering.
+        case process(Int32)
+        /// A file, run after run from an offset on.
+        case file(Int32, offset: UInt64)
+    }
+
+    /// Builds a template. Belongs to a thread of its own, as everything that traces.
+    ///
+    /// - Parameters:
+    ///   - files: those that are mapped.
+    ///   - neighbours: layouts that processes forked from this one are to get, so that the call site is in none's way.
+    static func build(
+        _ image: ProcessImage, _ runs: [PageRun], from source: Source, program: TemplateProgram,
+        files mappedFiles: MappedFiles, neighbours: [MemoryLayoutImage]
+    ) throws(KernelError) -> Template {
+        var made: WaitingProcess?
+        let socket = try DescriptorSocket.connected { peer throws(KernelError) in
+            made = try WaitingProcess(executable: program.executable, passing: peer)
+        }
+        guard let process = made else { preconditionFailure("a clone that did not throw has made a process") }
+        let channel = DescriptorChannel(socket)
+        guard let thread = try TracedThread(seizing: process.pid, patience: .seconds(5)) else {
+            throw KernelError("ptrace(SEIZE)", "a template", errno: .noSuchProcess)
+        }
+        try thread.setSignalMask(ProcessCapture.quietMask)
+        let remote = try RemoteProcess(process.pid)
+        let place = try AddressSpace.freePlace(in: process.pid, and: neighbours + [image.memory])
+        try remote.installSite(on: thread, at: place)
+        guard let site = remote.site else { preconditionFailure("a call site was just installed") }
+
+        let space = AddressSpace(process: remote, thread: thread, layout: image.memory)
+        try space.clear()
+        let files = try passFiles(of: image.memory, remote, thread, channel, mappedFiles)
+        try space.map(image.memory.areas, files: files)
+        try space.open(image.memory.areas.filter { $0.protection == 0 && $0.holdsAny(of: runs) })
+        try space.advise(image.memory.areas, dense: denseAreas(image.memory, runs))
+        try fill(remote, thread, runs, from: source, channel)
+        try space.protect(image.memory.areas)
+        try space.describe(executable: image.memory.executable.flatMap { files[$0] })
+        try space.setSignalActions(image.signalActions)
+        // Only the socket stays open.
+        try remote.call(.close_range, [DescriptorChannel.templateNumber + 1, UInt64(UInt32.max), 0], on: thread)
+        try park(thread, at: site)
+        return Template(process: process, channel: channel, site: site, runs: runs)
+    }
+
+    /// Leaves the thread asleep, with every signal blocked.
+    private static func park(_ thread: TracedThread, at site: CallSite) throws(KernelError) {
+        var registers = try thread.registers()
+        registers.rip = site.parkingPlace
+        registers.orig_rax = UInt64.max
+        try thread.set(registers)
+        thread.letGo()
+    }
+
+    private static func passFiles(
+        of layout: MemoryLayoutImage, _ remote: RemoteProcess, _ thread: TracedThread, _ channel: DescriptorChannel,
+        _ files: MappedFiles
+    ) throws(KernelError) -> [Int: Int32] {
+        let numbers = try channel.pass(
+            layout.files.map(files.descriptor), to: remote, on: thread, through: DescriptorChannel.templateNumber)
+        return Dictionary(uniqueKeysWithValues: zip(layout.files.indices, numbers))
+    }
+
+    /// Large areas most of which has content.
+    private static func denseAreas(_ layout: MemoryLayoutImage, _ runs: [PageRun]) -> Set<UInt64> {
+        let large: UInt64 = 4 << 20
+        var dense: Set<UInt64> = []
+        for area in layout.areas where area.content == .anonymous && area.size >= large {
+            if area.advice.contains(.noHugePages) || area.advice.contains(.growsDown) { continue }
+            let filled = runs.reduce(UInt64(0)) { sum, run in
+                run.address >= area.start && run.address < area.end ? sum + run.length : sum
+            }
+            if filled * 4 >= area.size * 3 { dense.insert(area.start) }
+        }
+        return dense
+    }
+
+    // MARK: Content
+
+    private static func fill(
+        _ remote: RemoteProcess, _ thread: TracedThread, _ runs: [PageRun], from source: Source,
+        _ channel: DescriptorChannel
+    ) throws(KernelError) {
+        switch source {
+        case .process(let pid): try PageTransfer.copy(runs, .process_vm_readv, pid, by: remote, on: thread)
+        case .file(let descriptor, let offset):
+            let number = try channel.pass(
+                [descriptor], to: remote, on: thread, through: DescriptorChannel.templateNumber)[0]
+            try PageTransfer.file(runs, .pread64, UInt64(number), offset: offset, by: remote, on: thread)
+            try remote.call(.close, [UInt64(number)], on: thread)
+        }
+    }
+
+    /// Writes pages that the template holds into a held process, where they must be writable.
+    func fill(_ runs: [PageRun], of process: Int32) throws(KernelError) {
+        try whileHeld { remote, thread throws(KernelError) in
+            try PageTransfer.copy(runs, .process_vm_writev, process, by: remote, on: thread)
+        }
+    }
+
+    /// Writes all pages that the template holds to a file, one after another from an offset on.
+    func write(to file: borrowing OwnedFD, at offset: UInt64) throws(KernelError) {
+        let descriptor = file.rawValue
+        try whileHeld { remote, thread throws(KernelError) in
+            let number = try channel.pass(
+                [descriptor], to: remote, on: thread, through: DescriptorChannel.templateNumber)[0]
+            try PageTransfer.file(runs, .pwrite64, UInt64(number), offset: offset, by: remote, on: thread)
+            try remote.call(.close, [UInt64(number)], on: thread)
+        }
+    }
+
+    /// Holds the template for calls in it; on failure too it sleeps on.
+    func whileHeld<Value>(
+        _ body: (RemoteProcess, TracedThread) throws(KernelError) -> Value
+    ) throws(KernelError) -> Value {
+        try turn.withLock { _ throws(KernelError) in
+            guard let thread = try TracedThread(seizing: process.pid, patience: .seconds(5)) else {
+                throw KernelError("ptrace(SEIZE)", "a template has ended", errno: .noSuchProcess)
+            }
+            defer { thread.letGo() }
+            let remote = try RemoteProcess(process.pid)
+            remote.site = site
+            return try body(remote, thread)
+        }
+    }
+}
+
+/// Moves the content of pages, by calls that a held process makes.
+enum PageTransfer {
+    /// Of one call; the kernel moves at most 2 GiB less a page.
+    private static let byteLimit: UInt64 = 1 << 30
+    private static let vectorLimit = 1024  // UIO_MAXIOV
+
+    /// Between the calling process and another one, at the same addresses: the same vectors say from where and to where.
+    static func copy(
+        _ runs: [PageRun], _ call: SystemCall, _ other: Int32, by remote: RemoteProcess, on thread: TracedThread
+    ) throws(KernelError) {
+        var rest = split(runs)[...]
+        while !rest.isEmpty {
+            var part: [PageRun] = []
+            var bytes: UInt64 = 0
+            while let run = rest.first, part.count < vectorLimit, bytes + run.length <= byteLimit {
+                part.append(run)
+                bytes += run.length
+                rest = rest.dropFirst()
+            }
+            var batch = CallBatch(remote, on: thread)
+            let vectors = try batch.place(part.flatMap { plainBytes(of: $0.address) + plainBytes(of: $0.length) })
+            let count = UInt64(part.count)
+            try batch.add(call, [UInt64(other), vectors, count, vectors, count, 0])
+            let copied = try batch.finish()[0]
+            if copied != Int64(bytes) {
+                throw KernelError(call.name, "\(copied) of \(bytes) bytes of \(other)", errno: .invalid)
+            }
+        }
+    }
+
+    /// Between the calling process and a file, in which the runs lie one after another.
+    static func file(
+        _ runs: [PageRun], _ call: SystemCall, _ descriptor: UInt64, offset: UInt64, by remote: RemoteProcess,
+        on thread: TracedThread
+    ) throws(KernelError) {
+        var batch = CallBatch(remote, on: thread)
+        var position = offset
+        let parts = split(runs)
+        for part in parts {
+            try batch.add(call, [descriptor, part.address, part.length, position])
+            position += part.length
+        }
+        let results = try batch.finish()
+        for (part, count) in zip(parts, results) where count != Int64(part.length) {
+            throw KernelError(call.name, "\(count) of \(part.length) bytes", errno: .noSpace)
+        }
+    }
+
+    private static func split(_ runs: [PageRun]) -> [PageRun] {
+        runs.flatMap { run in
+            stride(from: 0, to: run.length, by: Int(byteLimit)).map { start in
+                PageRun(address: run.address + start, length: min(byteLimit, run.length - start))
+            }
+        }
+    }
+}
