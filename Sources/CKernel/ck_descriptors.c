@@ -66,28 +66,18 @@ int ck_get_seals(int fd) { return fcntl(fd, F_GET_SEALS); }
 
 int ck_add_seals(int fd, int seals) { return fcntl(fd, F_ADD_SEALS, seals); }
 
-int ck_terminal_number(int master) {
-    unsigned number;
-    return ioctl(master, TIOCGPTN, &number) == 0 ? (int)number : -1;
-}
-
-int ck_terminal_unlock(int master) {
-    int unlock = 0;
-    return ioctl(master, TIOCSPTLCK, &unlock);
-}
-
 int ck_terminal_get_settings(int fd, void *settings) { return ioctl(fd, TCGETS2, settings); }
 
 int ck_terminal_set_settings(int fd, const void *settings) { return ioctl(fd, TCSETS2, settings); }
 
-int ck_terminal_get_size(int fd, uint16_t *rows, uint16_t *columns, uint16_t *width, uint16_t *height) {
+int ck_terminal_get_window(int fd, uint16_t *rows, uint16_t *columns, uint16_t *width, uint16_t *height) {
     struct window_size size;
     if (ioctl(fd, TIOCGWINSZ, &size) != 0) return -1;
     *rows = size.rows, *columns = size.columns, *width = size.width, *height = size.height;
     return 0;
 }
 
-int ck_terminal_set_size(int fd, uint16_t rows, uint16_t columns, uint16_t width, uint16_t height) {
+int ck_terminal_set_window(int fd, uint16_t rows, uint16_t columns, uint16_t width, uint16_t height) {
     struct window_size size = {rows, columns, width, height};
     return ioctl(fd, TIOCSWINSZ, &size);
 }

@@ -38,6 +38,7 @@ static void close_all_but(int a, int b, int c) {
         int lowest = -1;
         for (int i = 0; i < 3; i++)
             if (kept[i] >= (int)next && (lowest < 0 || kept[i] < lowest)) lowest = kept[i];
+        if (lowest < 0) break; // two of them were the same
         if (lowest > (int)next) raw(SYS_close_range, next, lowest - 1, 0, 0, 0);
         next = (unsigned)lowest + 1;
     }

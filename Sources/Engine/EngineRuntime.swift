@@ -26,7 +26,8 @@ final class EngineRuntime: Sendable {
         }
         do {
             manager = try SandboxManager(
-                store: store, launch: launch, initImage: EmbeddedFiles.initImage(), loop: loop,
+                store: store, launch: launch, initImage: EmbeddedFiles.initImage(),
+                templateImage: EmbeddedFiles.templateImage(), loop: loop,
                 processObserver: processObserver, report: Log.write)
         } catch {
             // What stays of this engine in the store is the next one's to remove.
@@ -40,7 +41,7 @@ final class EngineRuntime: Sendable {
             throw error
         }
         capabilities = Capabilities(
-            runtimeState: .init(supported: false, reason: SandboxManager.unkeptReason),
+            runtimeState: .init(supported: true),
             network: [.none],
             limits: .init(
                 memory: .init(manager.limits.memory), cpu: .init(manager.limits.cpu), pids: .init(manager.limits.pids),

@@ -64,6 +64,7 @@ enum ErrorTranslation {
                 "names `\(id)`, which a command left behind: its output goes where that command sent it")
         case .path(let error): translate(error)
         case .snapshotIncompatible(let id, let reason): .snapshotIncompatible(id, reason: reason)
+        case .runtimeStateCorrupt(let reason): .snapshotCorrupt("", reason: reason)
         }
     }
 

@@ -18,8 +18,6 @@ public struct FileOpenFlags: OptionSet, Sendable {
     public static let noFollow = FileOpenFlags(rawValue: O_NOFOLLOW)
     public static let noControllingTerminal = FileOpenFlags(rawValue: O_NOCTTY)
     public static let nonBlocking = FileOpenFlags(rawValue: O_NONBLOCK)
-    /// A terminal does not become the controlling one.
-    public static let noControl = FileOpenFlags(rawValue: O_NOCTTY)
     /// Only a name for the file: no reading, no writing, no permission needed on the file (open(2), O_PATH).
     public static let pathOnly = FileOpenFlags(rawValue: ck_O_PATH)
 }

@@ -73,29 +73,6 @@ final class Incarnation: Sendable {
         return split
     }
 
-    /// What keeps the sandbox from being put away: everything that runs.
-    func unkeptProcesses() throws(KernelError) -> [UnsupportedProcess] {
-        let members = try members()
-        return members.inFlight.map { .init(pid: $0.pid, command: $0.command, reason: "a command is still running") }
-            + members.leftBehind.map {
-                .init(pid: $0.pid, command: $0.command, reason: SandboxManager.unkeptReason)
-            }
-    }
-
-    /// Runs `body` while every process but isorun-init stands still; how long they stood, in milliseconds.
-    func whileStopped<Value: Sendable>(
-        _ body: @escaping @Sendable () throws(SandboxError) -> Value
-    ) throws(SandboxError) -> (value: Value, pauseMs: Double) {
-        let pid = namespaces.process.pid
-        return try Thread.run(name: "capture") { () throws(SandboxError) in
-            let begun = ContinuousClock.now
-            let stopped = try onKernel { () throws(KernelError) in try StoppedProcesses(descendantsOf: pid) }
-            let value = try body()
-            _ = consume stopped
-            return (value, (ContinuousClock.now - begun).milliseconds)
-        }
-    }
-
     /// Puts the sandbox, quiet, onto a root whose lower layers hold what its upper held.
     ///
     /// - Parameter commit: called on the calling thread when the new root is ready, just before it replaces the present one.
@@ -112,6 +89,9 @@ final class Incarnation: Sendable {
     func settle() { formerRoot.withLock { $0 }.waitUntilGone() }
 
     // MARK: Commands
+
+    /// The marks of commands under way.
+    var executionMarks: Set<UInt64> { executions.withLock { Set($0.keys.map(\.rawValue)) } }
 
     var runningExecutions: Int { executions.withLock { $0.count } }
 

@@ -1,3 +1,4 @@
+import Checkpoint
 import InitProtocol
 import Kernel
 
@@ -7,21 +8,26 @@ final class SandboxIngredients: Sendable {
     let ids: IDMapping
     let controlGroups: ControlGroups
     let initExecutable: OwnedFD
+    let templateProgram: TemplateProgram
+    /// Seccomp instructions that every process of a sandbox is subject to.
+    let filter: [UInt8]
     /// The payload of isorun-init's set-up request.
     let setupPayload: [UInt8]
 
     init(
-        loop: EventLoop, ids: IDMapping, controlGroups: ControlGroups, initImage: [UInt8]
+        loop: EventLoop, ids: IDMapping, controlGroups: ControlGroups, initImage: [UInt8],
+        templateImage: [UInt8]
     ) throws(SandboxError) {
         self.loop = loop
         self.ids = ids
         self.controlGroups = controlGroups
         do throws(KernelError) {
             initExecutable = try MemoryExecutable.make(named: "isorun-init", bytes: initImage)
+            templateProgram = try TemplateProgram(image: templateImage)
         } catch {
             throw .kernel(error)
         }
-        let filter = try SeccompPolicy.compile()
+        filter = try SeccompPolicy.compile()
         let setup = isorun_setup(
             capabilities: Capabilities.mask,
             open_files: 65_536,

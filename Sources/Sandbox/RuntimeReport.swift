@@ -1,3 +1,5 @@
+import Checkpoint
+
 extension Sandbox {
     /// What a snapshot keeps of the processes that were running, and what not.
     public struct RuntimeReport: Sendable, Equatable {
@@ -19,6 +21,16 @@ extension Sandbox {
         public var reset: [Reset] = []
 
         public init() {}
+
+        init(_ explanation: RuntimeExplanation) {
+            kept = explanation.kept
+            for process in explanation.processes {
+                if let reason = process.lost {
+                    dropped.append(.init(pid: process.pid, command: process.command, reason: reason))
+                }
+                reset += process.resets.map { .init(pid: process.pid, command: process.command, what: $0) }
+            }
+        }
     }
 }
 

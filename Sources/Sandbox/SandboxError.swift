@@ -1,3 +1,4 @@
+import Checkpoint
 import Kernel
 import Store
 
@@ -27,10 +28,24 @@ public enum SandboxError: Error {
     case hostUnsupported(feature: String, reason: String, fix: String)
     case networkUnavailable(reason: String, fix: String)
     case snapshotIncompatible(id: String, reason: String)
+    case runtimeStateCorrupt(reason: String)
 }
 
 extension SandboxError: FromKernelError {
     public init(_ error: KernelError) { self = .kernel(error) }
+}
+
+extension SandboxError: FromCheckpointError {
+    public init(_ error: CheckpointError) {
+        switch error {
+        case .kernel(let error): self = .kernel(error)
+        case .unsupported(let states):
+            self = .runtimeStateUnsupported(
+                states.map { .init(pid: $0.pid, command: $0.command, reason: $0.reason) })
+        case .incompatible(let reason): self = .snapshotIncompatible(id: "", reason: reason)
+        case .malformed(let reason): self = .runtimeStateCorrupt(reason: reason)
+        }
+    }
 }
 
 /// A process that cannot be part of a snapshot, and why.

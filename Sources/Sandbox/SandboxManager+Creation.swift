@@ -1,3 +1,4 @@
+import Checkpoint
 import Kernel
 import Store
 
@@ -33,13 +34,14 @@ extension SandboxManager {
             image: snapshot.image, layers: snapshot.layers, name: overrides.name,
             labels: overrides.labels ?? snapshot.labels,
             config: config.descended(from: snapshot.sandbox.rawValue, origin: .snapshot(id), overrides),
-            parentSnapshot: snapshot.id)
+            parentSnapshot: snapshot.id, runtime: try runtimeState(of: snapshot))
     }
 
     /// Makes a sandbox that stands on sealed layers.
     func start(
         image: ImageUse, layers: [LayerID], name: String?, labels: [String: String], config: SandboxConfig,
-        parentSnapshot: SnapshotID?, adding staged: StagedLayer? = nil
+        parentSnapshot: SnapshotID?, adding staged: StagedLayer? = nil,
+        runtime: RuntimeState? = nil
     ) throws(SandboxError) -> Sandbox {
         let begun = ContinuousClock.now
         let base = try bases.base(of: image)
@@ -55,7 +57,7 @@ extension SandboxManager {
         housekeeping.replenishFiles(overlayMountPoints: record.overlayMountPoints)
         do throws(SandboxError) {
             let root: RootFilesystem = if let ready { .ready(ready) } else { .toMount(layered(record, base)) }
-            let incarnation = try incarnate(record.id, config, root)
+            let incarnation = try incarnate(record.id, config, root, runtime)
             let sandbox = Sandbox(
                 .init(record: record, config: config, status: .creating, incarnation: incarnation),
                 createMs: (ContinuousClock.now - begun).milliseconds)
@@ -69,16 +71,25 @@ extension SandboxManager {
         }
     }
 
-    /// Brings a sandbox to life on its files.
+    /// Brings a sandbox to life on its files, with captured processes if there are any.
     func incarnate(
-        _ id: SandboxID, _ config: SandboxConfig, _ root: RootFilesystem, nextProcessNumber: Int = 1
+        _ id: SandboxID, _ config: SandboxConfig, _ root: RootFilesystem, _ runtime: RuntimeState?,
+        nextProcessNumber: Int = 1
     ) throws(SandboxError) -> Incarnation {
-        try Incarnation(
+        let incarnation = try Incarnation(
             try namespaceSets.take(), id: id.rawValue, hostname: config.hostname ?? id.rawValue, limits: config.limits,
             root: root, store: store.path, workshop: bases.workshop,
             processTable: ProcessTable(
                 of: id.rawValue, nextNumber: nextProcessNumber, observer: processObserver, loop: ingredients.loop),
             loop: ingredients.loop)
+        guard let runtime else { return incarnation }
+        do throws(SandboxError) {
+            try incarnation.restore(runtime, filter: ingredients.filter)
+        } catch {
+            incarnation.destroy()
+            throw error
+        }
+        return incarnation
     }
 
     /// The overlays of a sandbox as its record has them.

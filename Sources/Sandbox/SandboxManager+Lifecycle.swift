@@ -29,12 +29,30 @@ extension SandboxManager {
             uptimeMs: Double(FileTime.now.nanoseconds - record.createdAt.nanoseconds) / 1e6)
     }
 
-    /// Puts a sandbox out of memory; its files and its id stay.
+    /// Puts a sandbox out of memory: its processes, files and id stay.
     ///
-    /// - Throws: `runtimeStateUnsupported` when processes run in it, which this engine cannot keep.
+    /// On failure the sandbox goes on as it was.
+    /// - Throws: `runtimeStateUnsupported` when a process cannot be kept, or a command is under way.
     public func hibernate(_ sandbox: Sandbox) throws(SandboxError) {
         let incarnation = try sandbox.running()
-        try requireQuiet(incarnation)
+        let underWay = try onKernel { () throws(KernelError) in try incarnation.members().inFlight }
+        if !underWay.isEmpty {
+            throw .runtimeStateUnsupported(
+                underWay.map { .init(pid: $0.pid, command: $0.command, reason: "a command is still running") })
+        }
+        if try onKernel({ () throws(KernelError) in try incarnation.isQuiet() }) {
+            try retire(sandbox, incarnation)
+        } else {
+            try incarnation.takeAway(program: ingredients.templateProgram) { [self] state throws(SandboxError) in
+                try storeHibernated(state, of: sandbox)
+                try retire(sandbox, incarnation)
+            }
+        }
+        housekeeping.makeDurable()
+    }
+
+    /// Notes that a sandbox hibernates, and ends what still runs of it.
+    private func retire(_ sandbox: Sandbox, _ incarnation: Incarnation) throws(SandboxError) {
         var record = sandbox.state.withLock { $0.record }
         record.state = .hibernated
         let hibernated = record
@@ -45,7 +63,6 @@ extension SandboxManager {
             state.incarnation = nil
         }
         incarnation.destroy()
-        housekeeping.makeDurable()
     }
 
     /// Brings a hibernated sandbox back.
@@ -61,7 +78,8 @@ extension SandboxManager {
             try onStore { () throws(StoreError) in try store.renewWork(of: claimed) }
             housekeeping.emptyTrash()
             let files = layered(record, try bases.base(of: record.image))
-            let incarnation = try incarnate(record.id, config, .toMount(files), nextProcessNumber: nextProcess)
+            let incarnation = try incarnate(record.id, config, .toMount(files), try hibernatedRuntime(of: record),
+                nextProcessNumber: nextProcess)
             let running = record
             change(sandbox, to: .running) { state in
                 state.record = running
@@ -114,7 +132,8 @@ extension SandboxManager {
             let base = try bases.base(of: record.image)
             let files = layered(id: record.id, files: prepared, on: layers, base)
             incarnation = try incarnate(
-                record.id, config, .toMount(files), nextProcessNumber: former.processTable.nextNumber)
+                record.id, config, .toMount(files), try runtimeState(of: snapshot),
+                nextProcessNumber: former.processTable.nextNumber)
             let previous = try onStore { () throws(StoreError) in
                 try store.switchFiles(of: &next, to: prepared, layers: layers, parentSnapshot: snapshot.id)
             }
@@ -136,10 +155,5 @@ extension SandboxManager {
             throw error
         }
         housekeeping.replenishFiles(overlayMountPoints: before.overlayMountPoints)
-    }
-
-    func requireQuiet(_ incarnation: Incarnation) throws(SandboxError) {
-        let processes = try onKernel { () throws(KernelError) in try incarnation.unkeptProcesses() }
-        if !processes.isEmpty { throw .runtimeStateUnsupported(processes) }
     }
 }

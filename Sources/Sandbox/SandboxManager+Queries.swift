@@ -25,13 +25,6 @@ extension SandboxManager {
         housekeeping.collectGarbage()
     }
 
-    /// What of a sandbox's processes a snapshot would not keep.
-    public func explain(_ sandbox: Sandbox) throws(SandboxError) -> [UnsupportedProcess] {
-        let incarnation = try sandbox.running()
-        return try onKernel { () throws(KernelError) in try incarnation.members().leftBehind }
-            .map { .init(pid: $0.pid, command: $0.command, reason: Self.unkeptReason) }
-    }
-
     /// Changes the time without requests after which a sandbox is put away; 0 for never.
     public func setIdleTimeout(_ sandbox: Sandbox, seconds: Int) throws(SandboxError) {
         let (status, record) = sandbox.state.withLock { state in

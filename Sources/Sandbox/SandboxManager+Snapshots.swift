@@ -1,3 +1,4 @@
+import Checkpoint
 import JSON
 import Kernel
 import Store
@@ -11,9 +12,6 @@ public struct TakenSnapshot: Sendable {
 }
 
 extension SandboxManager {
-    /// Why this engine keeps no process; the report and errors say so.
-    public static let unkeptReason = "this version of the engine keeps files and configuration, not running processes"
-
     /// Captures a running or hibernated sandbox's files and configuration.
     ///
     /// A quiet sandbox's upper becomes a layer as it is: nothing is copied. While processes run in it, its files are
@@ -35,6 +33,7 @@ extension SandboxManager {
             discard(captured)
             throw .store(error)
         }
+        if let runtime = captured.runtime { keep(runtime, of: record) }
         // The store learns of it with the sandbox's next change; until then only this engine asks.
         sandbox.state.withLock { $0.record.parentSnapshot = record.id }
         housekeeping.shorten(record.layers, of: record.image) { [bases] in bases.hostFolders() }
@@ -57,7 +56,8 @@ extension SandboxManager {
                         image: record.image, layers: captured.layers, name: override.name,
                         labels: override.labels ?? record.labels,
                         config: config.descended(from: sandbox.id, origin: .sandbox(sandbox.id), override),
-                        parentSnapshot: record.parentSnapshot, adding: index == 0 ? captured.staged : nil))
+                        parentSnapshot: record.parentSnapshot, adding: index == 0 ? captured.staged : nil,
+                        runtime: captured.runtime))
             }
         } catch {
             // A child that cannot be destroyed now is destroyed with the engine.
@@ -79,8 +79,33 @@ extension SandboxManager {
         let staged: StagedLayer?
         /// The layer that the upper has become.
         let sealed: LayerID
+        /// The processes; nil when none is kept.
+        let runtime: RuntimeState?
         let report: Sandbox.RuntimeReport
         let pauseMs: Double
+
+        /// With a copied upper on top.
+        init(
+            _ record: SandboxRecord, _ staged: StagedLayer, _ runtime: RuntimeState?, _ report: Sandbox.RuntimeReport,
+            pauseMs: Double
+        ) {
+            layers = [staged.id] + record.layers
+            self.staged = staged
+            sealed = staged.id
+            self.runtime = runtime
+            self.report = report
+            self.pauseMs = pauseMs
+        }
+
+        /// With an upper that has become a layer.
+        init(layers: [LayerID], sealed: LayerID, pauseMs: Double) {
+            self.layers = layers
+            staged = nil
+            self.sealed = sealed
+            runtime = nil
+            report = Sandbox.RuntimeReport()
+            self.pauseMs = pauseMs
+        }
     }
 
     /// Removes a copy that came to nothing.
@@ -100,24 +125,25 @@ extension SandboxManager {
         if try onKernel({ () throws(KernelError) in try incarnation.isQuiet() }) {
             return try seal(sandbox, incarnation)
         }
-        let leftBehind = try onKernel { () throws(KernelError) in try incarnation.members().leftBehind }
-        if runtime == .require, !leftBehind.isEmpty {
-            throw .runtimeStateUnsupported(
-                leftBehind.map { .init(pid: $0.pid, command: $0.command, reason: Self.unkeptReason) })
-        }
-        var report = Sandbox.RuntimeReport()
-        report.dropped = leftBehind.map { member in
-            let reason = runtime == .none ? "files only were asked for" : Self.unkeptReason
-            return .init(pid: member.pid, command: member.command, reason: reason)
-        }
         let record = sandbox.state.withLock { $0.record }
         let store = store
-        let (staged, pauseMs) = try incarnation.whileStopped { () throws(SandboxError) in
+        let copyFiles: @Sendable () throws(SandboxError) -> StagedLayer = { () throws(SandboxError) in
             try onStore { () throws(StoreError) in try store.copyUpper(of: record) }
         }
+        let leftBehind = try onKernel { () throws(KernelError) in try incarnation.members().leftBehind }
+        if runtime == .none || leftBehind.isEmpty {
+            let (staged, pauseMs) = try incarnation.whileStopped(copyFiles)
+            var report = Sandbox.RuntimeReport()
+            report.dropped = leftBehind.map {
+                .init(pid: $0.pid, command: $0.command, reason: "files only were asked for")
+            }
+            return Captured(record, staged, nil, report, pauseMs: pauseMs)
+        }
+        let captured = try incarnation.captureRuntime(
+            requiringAll: runtime == .require, program: ingredients.templateProgram, copyFiles)
         return Captured(
-            layers: [staged.id] + record.layers, staged: staged, sealed: staged.id,
-            report: report, pauseMs: pauseMs)
+            record, captured.value, captured.explanation.kept > 0 ? captured.state : nil,
+            Sandbox.RuntimeReport(captured.explanation), pauseMs: captured.pauseMs)
     }
 
     /// Turns the upper of a quiet sandbox into a layer and puts an empty one on top.
@@ -154,7 +180,6 @@ extension SandboxManager {
         let record = sandbox.state.withLock { $0.record }
         guard let sealed = layer else { preconditionFailure("a root that was replaced was sealed") }
         return Captured(
-            layers: record.layers, staged: nil, sealed: sealed, report: Sandbox.RuntimeReport(),
-            pauseMs: (ContinuousClock.now - begun).milliseconds)
+            layers: record.layers, sealed: sealed, pauseMs: (ContinuousClock.now - begun).milliseconds)
     }
 }

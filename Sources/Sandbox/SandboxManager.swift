@@ -20,6 +20,7 @@ public final class SandboxManager: Sendable {
     let hostRoots: ReadyPool<ReadyRoot>
     let bases: BaseFilesystems
     let housekeeping: Housekeeping
+    let runtimes = RuntimeLibrary()
     let processObserver: any ProcessObserver
     private let table = Mutex(Table())
     private let statusHandler = Mutex<(@Sendable (String, Sandbox.Status, String?) -> Void)?>(nil)
@@ -28,8 +29,8 @@ public final class SandboxManager: Sendable {
     ///   - processObserver: gets what long-lived processes print, and their ends.
     ///   - report: gets a sentence about what goes wrong in the background.
     public init(
-        store: Store, launch: Launch, initImage: [UInt8], loop: EventLoop, processObserver: any ProcessObserver,
-        report: @escaping @Sendable (String) -> Void
+        store: Store, launch: Launch, initImage: [UInt8], templateImage: [UInt8], loop: EventLoop,
+        processObserver: any ProcessObserver, report: @escaping @Sendable (String) -> Void
     ) throws(SandboxError) {
         self.store = store
         self.processObserver = processObserver
@@ -39,7 +40,8 @@ public final class SandboxManager: Sendable {
                 try onKernel { () throws(KernelError) in try launch.cleanUp(controlGroup: path) }
             }
             ingredients = try SandboxIngredients(
-                loop: loop, ids: launch.ids, controlGroups: groups, initImage: initImage)
+                loop: loop, ids: launch.ids, controlGroups: groups, initImage: initImage,
+                templateImage: templateImage)
             bases = try BaseFilesystems(store: store, launch: launch)
         } catch {
             groups.remove()

@@ -27,11 +27,9 @@ int ck_add_seals(int fd, int seals);
 
 // Pseudo-terminals (ioctl_tty(2)). `settings` is a struct termios2, CK_TERMINAL_SETTINGS_SIZE bytes.
 enum { CK_TERMINAL_SETTINGS_SIZE = 44 };
-int ck_terminal_number(int master);
-int ck_terminal_unlock(int master);
 int ck_terminal_get_settings(int fd, void *settings);
 int ck_terminal_set_settings(int fd, const void *settings);
-int ck_terminal_get_size(int fd, uint16_t *rows, uint16_t *columns, uint16_t *width, uint16_t *height);
-int ck_terminal_set_size(int fd, uint16_t rows, uint16_t columns, uint16_t width, uint16_t height);
+int ck_terminal_get_window(int fd, uint16_t *rows, uint16_t *columns, uint16_t *width, uint16_t *height);
+int ck_terminal_set_window(int fd, uint16_t rows, uint16_t columns, uint16_t width, uint16_t height);
 int ck_terminal_foreground_group(int fd);
 int ck_terminal_session(int fd);

@@ -4,19 +4,19 @@ import Kernel
 public struct CaptureRequest: Sendable {
     /// The sandbox's first process, in the engine's numbering; it is not captured.
     public let initPid: Int32
-    /// Processes that stand still during the capture but are no part of it, by their numbers inside.
-    public var excluded: Set<Int32>
+    /// Processes that carry one of these values as RLIMIT_LOCKS stand still during the capture but are no part of it.
+    public var excludedMarks: Set<UInt64>
     /// Names of the engine's ends of pipes, by the pipes' inode numbers.
     public var enginePipes: [UInt64: String]
     /// Names of the engine's masters of pseudo-terminals, by their numbers in the sandbox.
     public var engineTerminals: [Int32: String]
 
     public init(
-        initPid: Int32, excluded: Set<Int32> = [], enginePipes: [UInt64: String] = [:],
+        initPid: Int32, excludedMarks: Set<UInt64> = [], enginePipes: [UInt64: String] = [:],
         engineTerminals: [Int32: String] = [:]
     ) {
         self.initPid = initPid
-        self.excluded = excluded
+        self.excludedMarks = excludedMarks
         self.enginePipes = enginePipes
         self.engineTerminals = engineTerminals
     }

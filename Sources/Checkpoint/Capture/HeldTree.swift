@@ -24,7 +24,7 @@ final class HeldProcess {
     func letGo() { for thread in threads { thread.letGo() } }
 }
 
-/// All processes of a sandbox but its first, standing still until the value goes away.
+/// All processes of a sandbox, standing still until the value goes away; the first one is only held, so that it starts none.
 ///
 /// Belongs to the thread that makes it, of its own (`Thread.run`). When that thread ends, the kernel lets everything run on
 /// that is still held (ptrace(2), "Death under ptrace").
@@ -39,8 +39,11 @@ final class HeldTree {
     /// Of those that would not come to rest: why.
     private(set) var restless: [Int32: String] = [:]
 
+    private var first: TracedThread?
+
     /// Takes turns until no new thread has appeared: a held process makes none.
     init(descendantsOf root: Int32) throws(KernelError) {
+        first = try TracedThread(seizing: root, patience: Self.patience)
         var isComplete = false
         while !isComplete {
             isComplete = true
@@ -94,7 +97,10 @@ final class HeldTree {
     }
 
     /// Every process runs on.
-    func letGo() { for process in processes { process.letGo() } }
+    func letGo() {
+        for process in processes { process.letGo() }
+        first?.letGo()
+    }
 
     deinit { letGo() }
 }

@@ -34,6 +34,44 @@ public enum RuntimeCapture {
         }
     }
 
+    /// Runs `body` while every process stands still, for files that shall be of one moment; how long they stood, in milliseconds.
+    public static func whileHeld<Value: Sendable, Failure: Error>(
+        _ initPid: Int32, _ body: @escaping @Sendable () throws(Failure) -> Value
+    ) throws(Failure) -> (value: Value, pauseMs: Double) where Failure: FromKernelError {
+        try Thread.run(name: "capture") { () throws(Failure) in
+            let begun = ContinuousClock.now
+            let held: HeldTree
+            do throws(KernelError) { held = try HeldTree(descendantsOf: initPid) } catch { throw Failure(error) }
+            let value = try body()
+            held.letGo()
+            return (value, (ContinuousClock.now - begun).inMilliseconds)
+        }
+    }
+
+    /// Captures all processes and calls `body` with them while they still stand, for it to end them; on failure they run on.
+    public static func takeAway<Failure: Error>(
+        _ request: CaptureRequest, program: TemplateProgram,
+        _ body: @escaping @Sendable (RuntimeState) throws(Failure) -> Void
+    ) throws(Failure) where Failure: FromCheckpointError & FromKernelError {
+        try Thread.run(name: "capture") { () throws(Failure) in
+            let (tree, state) = try translating(to: Failure.self) { () throws(CheckpointError) in
+                let tree = try TreeCapture(request)
+                try tree.requireAll()
+                try tree.freeze()
+                let (frozen, files) = try tree.finish()
+                let pages = Promise<Result<[Int32: ProcessPages], CheckpointError>>()
+                do throws(KernelError) {
+                    pages.fulfil(.success(try TemplateSet.build(tree.image, frozen, files, program)))
+                } catch {
+                    throw .kernel(error)
+                }
+                return (tree, RuntimeState(tree.image, pages))
+            }
+            try body(state)
+            tree.letGo()
+        }
+    }
+
     /// Captures processes and lets them run on; on failure too they do.
     ///
     /// - Parameters:
@@ -67,10 +105,7 @@ public enum RuntimeCapture {
         let begun = ContinuousClock.now
         let tree = try translating(to: Failure.self) { () throws(CheckpointError) in
             let tree = try TreeCapture(request)
-            let lost = tree.explanation.processes.compactMap { process in
-                process.lost.map { UnsupportedState(pid: process.pid, command: process.command, reason: $0) }
-            }
-            if requiresAll, !lost.isEmpty { throw .unsupported(lost) }
+            if requiresAll { try tree.requireAll() }
             try tree.freeze()
             return tree
         }
@@ -83,7 +118,7 @@ public enum RuntimeCapture {
         answer(
             CapturedRuntime(
                 state: RuntimeState(image, memory), explanation: tree.explanation, value: value,
-                pauseMs: Double(pause.components.attoseconds) / 1e15 + Double(pause.components.seconds) * 1e3))
+                pauseMs: pause.inMilliseconds))
         do throws(KernelError) {
             memory.fulfil(.success(try TemplateSet.build(image, frozen, files, program)))
         } catch {
@@ -110,4 +145,8 @@ private func translating<Value, Failure: FromCheckpointError>(
     } catch {
         throw Failure(error)
     }
+}
+
+extension Duration {
+    var inMilliseconds: Double { Double(components.attoseconds) / 1e15 + Double(components.seconds) * 1e3 }
 }

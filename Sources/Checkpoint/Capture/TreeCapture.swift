@@ -1,3 +1,4 @@
+import CKernel
 import Kernel
 
 /// One capture of a sandbox's processes, from holding them to letting them go. Belongs to the tracing thread.
@@ -27,7 +28,7 @@ final class TreeCapture {
     private func examine() throws(KernelError) {
         let filters = try ProcessStatus.read(of: context.request.initPid)?.filters ?? 0
         var verdicts: [RuntimeExplanation.Process] = []
-        for process in held.processes where !context.request.excluded.contains(process.inside) {
+        for process in held.processes where try !isExcluded(process) {
             let command = try CommandLine.of(process.pid, name: process.status.name)
             var lost = held.restless[process.pid]
             var resets: [String] = []
@@ -49,6 +50,15 @@ final class TreeCapture {
         explanation = RuntimeExplanation(processes: verdicts)
         adoptOrphans()
         try nameTerminals()
+    }
+
+    private func isExcluded(_ process: HeldProcess) throws(KernelError) -> Bool {
+        let locks: Int32 = 10  // RLIMIT_LOCKS
+        var (soft, hard): (UInt64, UInt64) = (0, 0)
+        if process.isZombie { return false }
+        // unsafe: the kernel fills both.
+        try check("prlimit", "\(process.pid)") { unsafe ck_get_limit(process.pid, locks, &soft, &hard) }
+        return context.request.excludedMarks.contains(soft)
     }
 
     /// Children of what is not kept become the sandbox's first process's, as if their parent had ended; what is a zombie then
@@ -80,6 +90,14 @@ final class TreeCapture {
                 try ProcFS.read("proc/\(kept[index].image.pid)/stat", in: context.root.rawValue))
             if statistics.foregroundGroup > 0 { context.tree.terminals[place].foregroundGroup = statistics.foregroundGroup }
         }
+    }
+
+    /// - Throws: `unsupported` when a process cannot be kept.
+    func requireAll() throws(CheckpointError) {
+        let lost = explanation.processes.compactMap { process in
+            process.lost.map { UnsupportedState(pid: process.pid, command: process.command, reason: $0) }
+        }
+        if !lost.isEmpty { throw .unsupported(lost) }
     }
 
     // MARK: Freezing

@@ -72,7 +72,7 @@ enum Terminals {
         var (rows, columns, width, height): (UInt16, UInt16, UInt16, UInt16) = (0, 0, 0, 0)
         // unsafe: the kernel fills the numbers.
         try check("ioctl(TIOCGWINSZ)") {
-            unsafe ck_terminal_get_size(side.rawValue, &rows, &columns, &width, &height)
+            unsafe ck_terminal_get_window(side.rawValue, &rows, &columns, &width, &height)
         }
         let index = context.tree.terminals.count
         context.tree.terminals.append(
@@ -91,7 +91,7 @@ enum Terminals {
         // Masters of lower numbers are held until the right one comes, and closed then.
         defer { for descriptor in passedOver { close(descriptor) } }
         while true {
-            let master = try root.open(FilePath(verbatim: "dev/pts/ptmx"), [.readWrite, .noControl], resolving: .inRoot)
+            let master = try root.open(FilePath(verbatim: "dev/pts/ptmx"), [.readWrite, .noControllingTerminal], resolving: .inRoot)
             let number = try check("ioctl(TIOCGPTN)") { ck_terminal_number(master.rawValue) }
             if number > image.number { throw KernelError("open", "/dev/pts/\(image.number)", errno: .exists) }
             if number < image.number {
@@ -102,7 +102,7 @@ enum Terminals {
             // unsafe: the kernel reads the array, whose size the image's check made sure of.
             try check("ioctl(TCSETS2)") { unsafe ck_terminal_set_settings(master.rawValue, image.settings.bytes) }
             try check("ioctl(TIOCSWINSZ)") {
-                ck_terminal_set_size(master.rawValue, image.size[0], image.size[1], image.size[2], image.size[3])
+                ck_terminal_set_window(master.rawValue, image.size[0], image.size[1], image.size[2], image.size[3])
             }
             return master
         }
@@ -112,6 +112,6 @@ enum Terminals {
         _ number: Int32, flags: Int32, in root: borrowing OwnedFD
     ) throws(KernelError) -> OwnedFD {
         let flags = FileOpenFlags(rawValue: flags & (O_ACCMODE | O_NONBLOCK))
-        return try root.open(FilePath(verbatim: "dev/pts/\(number)"), [flags, .noControl], resolving: .inRoot)
+        return try root.open(FilePath(verbatim: "dev/pts/\(number)"), [flags, .noControllingTerminal], resolving: .inRoot)
     }
 }

@@ -89,18 +89,18 @@ final class RestoreContext {
     }
 
     /// The engine's ends, for whoever asked for the restore.
-    func takeEngineEnds() throws(KernelError) -> [String: EngineEnd] {
+    func takeEngineEnds() throws(KernelError) -> [String: RestoredEnd] {
         for (index, terminal) in tree.terminals.enumerated() {
             if let name = terminal.engineEnd, let master = terminals[index] { engineEnds[name] = master }
         }
-        var ends: [String: EngineEnd] = [:]
-        for (name, end) in engineEnds { ends[name] = EngineEnd(try end.descriptor.duplicate()) }
+        var ends: [String: RestoredEnd] = [:]
+        for (name, end) in engineEnds { ends[name] = RestoredEnd(try end.descriptor.duplicate()) }
         return ends
     }
 }
 
 /// The engine's end of a restored pipe, or its master of a terminal. To be taken once.
-public final class EngineEnd: Sendable {
+public final class RestoredEnd: Sendable {
     private let descriptor: Mutex<OwnedFD?>
 
     init(_ descriptor: consuming OwnedFD) { self.descriptor = Mutex(descriptor) }

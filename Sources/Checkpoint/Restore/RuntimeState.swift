@@ -37,7 +37,7 @@ public final class RuntimeState: Sendable {
 /// What a restore gives to whoever asked for it.
 public struct RestoredRuntime: Sendable {
     /// The engine's ends of pipes and terminals, by the names that the capture was given.
-    public let engineEnds: [String: EngineEnd]
+    public let engineEnds: [String: RestoredEnd]
     /// From the processes' numbers inside to the engine's.
     public let pids: [Int32: Int32]
 }

@@ -25,12 +25,14 @@ enum SandboxExplainHandler: RequestHandler {
 
     static func handle(_ params: SandboxOnlyParams, _ context: RequestContext) async throws -> SandboxExplain.Result {
         let runtime = try context.runtime
-        let processes = try await BlockingWork.run {
+        let explanation = try await BlockingWork.run {
             try runtime.manager.explain(try runtime.manager.sandbox(params.sandboxID))
         }
         return SandboxExplain.Result(
-            processes: processes.map {
-                ProcessVerdict(pid: Int($0.pid), command: $0.command, verdict: .lost, reason: $0.reason)
+            processes: explanation.processes.map {
+                ProcessVerdict(
+                    pid: Int($0.pid), command: $0.command, verdict: $0.lost == nil ? .kept : .lost, reason: $0.lost,
+                    resets: $0.resets)
             })
     }
 }

@@ -1,0 +1,56 @@
+import Checkpoint
+import Kernel
+
+extension Incarnation {
+    /// What a capture has to know of the commands and processes that the engine holds ends of.
+    private func captureRequest() -> CaptureRequest {
+        CaptureRequest(initPid: namespaces.process.pid, excludedMarks: executionMarks)
+    }
+
+    /// Runs `body` while every process stands still; how long they stood, in milliseconds.
+    func whileStopped<Value: Sendable>(
+        _ body: @escaping @Sendable () throws(SandboxError) -> Value
+    ) throws(SandboxError) -> (value: Value, pauseMs: Double) {
+        settle()
+        return try RuntimeCapture.whileHeld(namespaces.process.pid, body)
+    }
+
+    /// Captures the processes, without those of commands under way, and runs `body` while everything stands still.
+    func captureRuntime<Value: Sendable>(
+        requiringAll: Bool, program: TemplateProgram, _ body: @escaping @Sendable () throws(SandboxError) -> Value
+    ) throws(SandboxError) -> CapturedRuntime<Value> {
+        settle()
+        return try RuntimeCapture.perform(
+            captureRequest(), requiresAll: requiringAll, program: program, whileHeld: body)
+    }
+
+    /// Captures all processes and calls `body` with them while they still stand, for it to end them.
+    func takeAway(
+        program: TemplateProgram, _ body: @escaping @Sendable (RuntimeState) throws(SandboxError) -> Void
+    ) throws(SandboxError) {
+        settle()
+        try RuntimeCapture.takeAway(captureRequest(), program: program, body)
+    }
+
+    /// What a capture would keep now.
+    func explainRuntime() throws(SandboxError) -> RuntimeExplanation {
+        settle()
+        do throws(CheckpointError) {
+            return try RuntimeCapture.explain(captureRequest())
+        } catch {
+            throw SandboxError(error)
+        }
+    }
+
+    /// Brings captured processes to life. Nothing else may have been started.
+    func restore(_ state: RuntimeState, filter: [UInt8]) throws(SandboxError) {
+        settle()
+        do throws(CheckpointError) {
+            _ = try state.restore(
+                into: RestoreTarget(
+                    initPid: namespaces.process.pid, controlGroups: namespaces.controlGroup.birthplaces, filter: filter))
+        } catch {
+            throw SandboxError(error)
+        }
+    }
+}
