@@ -14,7 +14,8 @@ struct EmbedFilePlugin: BuildToolPlugin {
         let script = package.appending(path: "Sources/EmbedFilePlugin/embed.sh")
 
         let headers = package.appending(path: "Sources/InitProtocol/include")
-        let programs = try [("isorun-init", "initImage"), ("isorun-template", "templateImage")].map { program, constant in
+        let programs = try [("isorun-init", "initImage"), ("isorun-template", "templateImage")].map {
+            program, constant in
             let folder = package.appending(path: "Sources/\(program)")
             let swift = work.appending(path: "\(constant).swift")
             return Command.buildCommand(

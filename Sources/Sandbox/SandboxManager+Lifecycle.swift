@@ -78,7 +78,8 @@ extension SandboxManager {
             try onStore { () throws(StoreError) in try store.renewWork(of: claimed) }
             housekeeping.emptyTrash()
             let files = layered(record, try bases.base(of: record.image))
-            let incarnation = try incarnate(record.id, config, .toMount(files), try hibernatedRuntime(of: record),
+            let incarnation = try incarnate(
+                record.id, config, .toMount(files), try hibernatedRuntime(of: record),
                 nextProcessNumber: nextProcess)
             let running = record
             change(sandbox, to: .running) { state in

@@ -46,7 +46,9 @@ struct MemoryExamination {
         }
         if name.hasPrefix("/SYSV") { throw .unsupported("it has a System V shared memory segment attached") }
         if isDeleted || !name.hasPrefix("/") { throw .unsupported("it has \(area.name) mapped") }
-        if name.hasPrefix("/dev/") && !name.hasPrefix("/dev/shm/") { throw .unsupported("it has the device \(name) mapped") }
+        if name.hasPrefix("/dev/") && !name.hasPrefix("/dev/shm/") {
+            throw .unsupported("it has the device \(name) mapped")
+        }
         return .shared(context.sharedArea(area, kind: .file(name)))
     }
 }

@@ -52,7 +52,9 @@ struct ProcessCapture {
         let actionSize = 32
         let actions = try batch.place([UInt8](repeating: 0, count: 64 * actionSize))
         let intervals = try batch.place([UInt8](repeating: 0, count: 3 * 32))
-        let (deathSignal, subreaper) = (try batch.place([UInt8](repeating: 0, count: 8)), try batch.place([UInt8](repeating: 0, count: 8)))
+        let (deathSignal, subreaper) = (
+            try batch.place([UInt8](repeating: 0, count: 8)), try batch.place([UInt8](repeating: 0, count: 8))
+        )
         for signal in 1...UInt64(64) {
             try batch.add(.rt_sigaction, [signal, 0, actions + (signal - 1) * UInt64(actionSize), 8])
         }

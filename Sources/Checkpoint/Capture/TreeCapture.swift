@@ -88,7 +88,9 @@ final class TreeCapture {
             kept[index].image.controllingTerminal = place
             let statistics = ProcessStatistics(
                 try ProcFS.read("proc/\(kept[index].image.pid)/stat", in: context.root.rawValue))
-            if statistics.foregroundGroup > 0 { context.tree.terminals[place].foregroundGroup = statistics.foregroundGroup }
+            if statistics.foregroundGroup > 0 {
+                context.tree.terminals[place].foregroundGroup = statistics.foregroundGroup
+            }
         }
     }
 
@@ -111,7 +113,8 @@ final class TreeCapture {
             } catch {
                 let image = kept[index].image
                 throw .kernel(
-                    KernelError(error.call, "\(error.subject) (process \(image.pid), \(image.command))", errno: error.errno))
+                    KernelError(
+                        error.call, "\(error.subject) (process \(image.pid), \(image.command))", errno: error.errno))
             }
         }
         do throws(KernelError) {

@@ -68,7 +68,9 @@ struct AreaImage: Codable, Sendable {
 
     /// Whether a fork of a process with this area has what another one, captured beside it, needs.
     func isMapped(as other: AreaImage, _ files: [String], _ otherFiles: [String]) -> Bool {
-        if start != other.start || end != other.end || protection != other.protection || offset != other.offset { return false }
+        if start != other.start || end != other.end || protection != other.protection || offset != other.offset {
+            return false
+        }
         switch (content, other.content) {
         case (.anonymous, .anonymous): return advice.contains(.growsDown) == other.advice.contains(.growsDown)
         case (.file(let index), .file(let otherIndex)): return files[index] == otherFiles[otherIndex]

@@ -24,7 +24,9 @@ extension TreeImage {
     /// first that is in its session; else none: it comes from a template of its own.
     func origin(of index: Int) -> Int? {
         let process = processes[index]
-        if let parent = processes.firstIndex(where: { $0.pid == process.parent && $0.zombieStatus == nil }) { return parent }
+        if let parent = processes.firstIndex(where: { $0.pid == process.parent && $0.zombieStatus == nil }) {
+            return parent
+        }
         if process.session == process.pid { return nil }
         return processes[..<index].firstIndex { $0.session == process.session && $0.zombieStatus == nil }
     }

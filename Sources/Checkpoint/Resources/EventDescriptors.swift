@@ -65,7 +65,9 @@ enum TimerDescriptors {
         let setting = [image.interval, image.remaining].flatMap { [$0 / 1_000_000_000, $0 % 1_000_000_000] }
         // unsafe: the kernel reads 32 bytes.
         try check("timerfd_settime") { unsafe ck_timerfd_settime(timer.rawValue, 0, setting) }
-        if image.ticks > 0 { try check("ioctl(TFD_IOC_SET_TICKS)") { ck_timerfd_set_ticks(timer.rawValue, image.ticks) } }
+        if image.ticks > 0 {
+            try check("ioctl(TFD_IOC_SET_TICKS)") { ck_timerfd_set_ticks(timer.rawValue, image.ticks) }
+        }
         return timer
     }
 }

@@ -91,7 +91,8 @@ enum Terminals {
         // Masters of lower numbers are held until the right one comes, and closed then.
         defer { for descriptor in passedOver { close(descriptor) } }
         while true {
-            let master = try root.open(FilePath(verbatim: "dev/pts/ptmx"), [.readWrite, .noControllingTerminal], resolving: .inRoot)
+            let master = try root.open(
+                FilePath(verbatim: "dev/pts/ptmx"), [.readWrite, .noControllingTerminal], resolving: .inRoot)
             let number = try check("ioctl(TIOCGPTN)") { ck_terminal_number(master.rawValue) }
             if number > image.number { throw KernelError("open", "/dev/pts/\(image.number)", errno: .exists) }
             if number < image.number {
@@ -112,6 +113,7 @@ enum Terminals {
         _ number: Int32, flags: Int32, in root: borrowing OwnedFD
     ) throws(KernelError) -> OwnedFD {
         let flags = FileOpenFlags(rawValue: flags & (O_ACCMODE | O_NONBLOCK))
-        return try root.open(FilePath(verbatim: "dev/pts/\(number)"), [flags, .noControllingTerminal], resolving: .inRoot)
+        return try root.open(
+            FilePath(verbatim: "dev/pts/\(number)"), [flags, .noControllingTerminal], resolving: .inRoot)
     }
 }

@@ -26,7 +26,9 @@ struct AddressSpace {
         let own = try MemoryMap.read(of: process).map { $0.start..<$0.end }
         let taken = own + layouts.flatMap { $0.areas.map { $0.start..<$0.end } }
         var place = first
-        while taken.contains(where: { $0.lowerBound < place + room && $0.upperBound > place - 0x10000 }) { place += step }
+        while taken.contains(where: { $0.lowerBound < place + room && $0.upperBound > place - 0x10000 }) {
+            place += step
+        }
         return place
     }
     /// From the call site to where the vdso waits meanwhile.
@@ -38,10 +40,14 @@ struct AddressSpace {
     ///
     /// - Parameter kept: areas that stay as they are.
     func clear(keeping kept: [AreaImage] = []) throws(KernelError) {
-        guard let site = process.site else { preconditionFailure("a call site is installed before a process is rebuilt") }
+        guard let site = process.site else {
+            preconditionFailure("a call site is installed before a process is rebuilt")
+        }
         var batch = CallBatch(process, on: thread)
         let present = try MemoryMap.read(of: process.pid)
-        let stays = (kept.map { $0.start..<$0.end } + [site.address..<site.end]).sorted { $0.lowerBound < $1.lowerBound }
+        let stays = (kept.map { $0.start..<$0.end } + [site.address..<site.end]).sorted {
+            $0.lowerBound < $1.lowerBound
+        }
         for area in present where !area.isKernels {
             for gap in Self.gaps(in: area.start..<area.end, between: stays) {
                 try batch.add(.munmap, [gap.lowerBound, gap.upperBound - gap.lowerBound])
@@ -55,7 +61,8 @@ struct AddressSpace {
         for area in movable { try move(area.start, area.end - area.start, to: refuge + (area.start - lowest), &batch) }
         for target in layout.areas {
             guard case .kernels(let name) = target.content else { continue }
-            guard let source = movable.first(where: { $0.name == name }), source.end - source.start == target.size else {
+            guard let source = movable.first(where: { $0.name == name }), source.end - source.start == target.size
+            else {
                 throw KernelError("mremap", "\(name) of another kernel", errno: .notSupported)
             }
             try move(refuge + (source.start - lowest), target.size, to: target.start, &batch)

@@ -18,7 +18,8 @@ struct MemoryRestore {
         try space.clear(keeping: kept)
         let files = try passFiles(of: fresh)
         try space.map(fresh, files: files)
-        let filled = kept.filter { $0.holdsAny(of: template.runs) }
+        let filled =
+            kept.filter { $0.holdsAny(of: template.runs) }
             + fresh.filter { $0.protection == 0 && $0.holdsAny(of: template.runs) }
         try space.open(filled)
         try space.discard(discarded)

@@ -27,7 +27,8 @@ final class ProcessMaker {
             let origin = tree.origin(of: index).flatMap { byPid[tree.processes[$0].pid] }
             let process: RestoringProcess
             if let origin {
-                process = try origin.image.pid == image.parent ? fork(image, from: origin) : forkOrphan(image, from: origin)
+                process =
+                    try origin.image.pid == image.parent ? fork(image, from: origin) : forkOrphan(image, from: origin)
             } else {
                 guard let template = templates[image.pid] else {
                     throw KernelError("clone3", "process \(image.pid) has no template", errno: .invalid)
@@ -95,7 +96,8 @@ final class ProcessMaker {
         }
         let session = image.session == image.pid ? 0 : image.session
         let process = try RestoringProcess(
-            image, thread, site: template.site, channel: template.channel, origin: nil, group: session, session: session)
+            image, thread, site: template.site, channel: template.channel, origin: nil, group: session, session: session
+        )
         try process.call(.setns, [handle, Namespace.allButPid])
         try process.call(.close, [handle])
         return process
@@ -110,7 +112,8 @@ final class ProcessMaker {
     private func enterControlGroups(_ remote: RemoteProcess, on helper: TracedThread) throws(KernelError) {
         let writeOnly: UInt64 = 1
         let here = UInt64(bitPattern: -100)  // AT_FDCWD
-        let files = target.controlGroups.version1.map { $0 + "/tasks" }
+        let files =
+            target.controlGroups.version1.map { $0 + "/tasks" }
             + (target.controlGroups.version2.map { [$0 + "/cgroup.procs"] } ?? [])
         for file in files {
             let number = try remote.call(
@@ -149,7 +152,8 @@ final class ProcessMaker {
             try process.call(.setpgid, [0, 0])
             process.group = process.image.pid
         }
-        let orphaned = Set(made.filter { $0.group != $0.image.group && byPid[$0.image.group] == nil }.map(\.image.group))
+        let orphaned = Set(
+            made.filter { $0.group != $0.image.group && byPid[$0.image.group] == nil }.map(\.image.group))
         for group in orphaned { try joinGroup(withoutLeader: group) }
         for process in made where process.group != process.image.group {
             try process.call(.setpgid, [0, UInt64(process.image.group)])
@@ -175,7 +179,8 @@ final class ProcessMaker {
 
     private func setForegroundGroups() throws(KernelError) {
         for (index, terminal) in tree.terminals.enumerated() where terminal.foregroundGroup > 0 {
-            guard let leader = made.first(where: { $0.image.controllingTerminal == index && $0.session == $0.image.pid }),
+            guard
+                let leader = made.first(where: { $0.image.controllingTerminal == index && $0.session == $0.image.pid }),
                 made.contains(where: { $0.group == terminal.foregroundGroup })
             else { continue }
             let slave = try Terminals.openSlave(terminal.number, flags: 2, in: context.root)

@@ -104,7 +104,9 @@ struct ProcessRestore {
                 try FilePath(validating: path), [.directory, .pathOnly], resolving: .inRoot)
             let number = UInt64(try pass(folder))
             try process.call(.fchdir, [number])
-            if call == .chroot { try process.remote.call(.chroot, [], passing: [UInt8(ascii: "."), 0], at: 0, on: process.leader) }
+            if call == .chroot {
+                try process.remote.call(.chroot, [], passing: [UInt8(ascii: "."), 0], at: 0, on: process.leader)
+            }
             try process.call(.close, [number])
         }
         try process.call(.umask, [UInt64(image.attributes.umask)])
@@ -122,7 +124,8 @@ struct ProcessRestore {
         // CLONE_VM, FS, FILES, SIGHAND, THREAD, SYSVSEM
         let flags: UInt64 = 0x100 | 0x200 | 0x400 | 0x800 | 0x10000 | 0x40000
         for thread in image.threads.dropFirst() {
-            let (made, _) = try CloneArguments(flags: flags, pid: thread.id).make(by: process.remote, on: process.leader)
+            let (made, _) = try CloneArguments(flags: flags, pid: thread.id).make(
+                by: process.remote, on: process.leader)
             process.threads.append(made)
         }
     }

@@ -32,7 +32,9 @@ struct ThreadRestore {
             let priority = try batch.place(plainBytes(of: image.schedulingPriority) + [0, 0, 0, 0])
             try batch.add(.sched_setscheduler, [0, UInt64(image.schedulingPolicy), priority], mayFail: true)
         }
-        if image.nice != 0 { try batch.add(.setpriority, [0, 0, UInt64(bitPattern: Int64(image.nice))], mayFail: true) }
+        if image.nice != 0 {
+            try batch.add(.setpriority, [0, 0, UInt64(bitPattern: Int64(image.nice))], mayFail: true)
+        }
         try batch.finish()
     }
 

@@ -48,7 +48,8 @@ extension Incarnation {
         do throws(CheckpointError) {
             _ = try state.restore(
                 into: RestoreTarget(
-                    initPid: namespaces.process.pid, controlGroups: namespaces.controlGroup.birthplaces, filter: filter))
+                    initPid: namespaces.process.pid, controlGroups: namespaces.controlGroup.birthplaces, filter: filter)
+            )
         } catch {
             throw SandboxError(error)
         }
