@@ -64,7 +64,8 @@ enum ErrorTranslation {
                 "names `\(id)`, which a command left behind: its output goes where that command sent it")
         case .path(let error): translate(error)
         case .snapshotIncompatible(let id, let reason): .snapshotIncompatible(id, reason: reason)
-        case .runtimeStateCorrupt(let reason): .snapshotCorrupt("", reason: reason)
+        case .runtimeStateCorrupt(let id, let reason):
+            .snapshotCorrupt(id, reason: "\(reason); its files come back with `runtime: \"none\"`")
         }
     }
 

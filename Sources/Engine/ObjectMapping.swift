@@ -140,7 +140,7 @@ extension SandboxObject {
             diskMiB: config.limits.diskMiB, pidsMax: config.limits.pidsMax,
             network: .init(mode: .init(config.network.mode), reason: config.network.reason),
             createTime: .milliseconds(facts.createMs), createdAt: Timestamp(facts.createdAt), parent: parent,
-            timeoutSec: config.idleTimeoutSec, runtime: nil)
+            timeoutSec: config.idleTimeoutSec, runtime: facts.runtimeReport.map { .init($0) })
     }
 }
 
@@ -148,14 +148,15 @@ extension SnapshotObject {
     /// Nil when the record's own part cannot be read.
     init?(_ record: SnapshotRecord) {
         guard let facts = SnapshotFacts(json: record.config) else { return nil }
-        self.init(record, facts.report, pauseMs: facts.pauseMs)
+        self.init(record, facts.report, memoryBytes: facts.memoryBytes, pauseMs: facts.pauseMs)
     }
 
-    init(_ record: SnapshotRecord, _ report: Sandbox.RuntimeReport, pauseMs: Double) {
+    init(_ record: SnapshotRecord, _ report: Sandbox.RuntimeReport, memoryBytes: UInt64, pauseMs: Double) {
         self.init(
             id: record.id.rawValue, name: record.name, labels: record.labels, sandboxID: record.sandbox.rawValue,
             parentSnapshotID: record.parentSnapshot?.rawValue, image: record.image.reference,
-            createdAt: Timestamp(record.createdAt), sizeBytes: Int(record.sizeBytes), memoryBytes: 0,
+            createdAt: Timestamp(record.createdAt), sizeBytes: Int(record.sizeBytes),
+            memoryBytes: Int(clamping: memoryBytes),
             pause: .milliseconds(pauseMs), runtime: .init(report))
     }
 }

@@ -172,6 +172,10 @@ final class Session: Sendable {
             self?.writer.send(
                 SandboxStatusChanged(sandboxID: id, status: .init(status), reason: reason).message)
         }
+        runtime?.manager.onDurability { [weak self] snapshot, failure in
+            self?.writer.send(
+                SnapshotDurability(snapshotID: snapshot, isDurable: failure == nil, reason: failure).message)
+        }
         state.withLock { state in
             state.runtime = runtime
             state.phase = runtime == nil ? .uninitialized : .ready

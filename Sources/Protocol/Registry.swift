@@ -23,6 +23,6 @@ public enum Registry {
 
     public static let serverNotifications: [any ServerNotification.Type] = [
         Progress.self, ExecOutput.self, ProcessOutput.self, ProcessExited.self, ProcessOutputEnded.self,
-        SandboxStatusChanged.self,
+        SandboxStatusChanged.self, SnapshotDurability.self,
     ]
 }

@@ -13,22 +13,15 @@ final class Housekeeping: Sendable {
     private static let spares = 8
     /// Deletions that follow each other within this time are collected together: a collection reads the whole store.
     private static let collectionDelay = DispatchTimeInterval.milliseconds(500)
-    /// Snapshots that follow each other within this time become durable together.
-    private static let durabilityDelay = DispatchTimeInterval.seconds(1)
 
     private let store: Store
     private let collectionIsQueued = Atomic(false)
     private let replenishmentIsQueued = Atomic(false)
-    private let durabilityIsQueued = Atomic(false)
     private let queue = DispatchQueue(label: "housekeeping", qos: .utility)
-    private let durability = DispatchQueue(label: "durability", qos: .utility)
     private let replenishment = DispatchQueue(label: "spare files")
-    private let report: @Sendable (String) -> Void
 
-    /// - Parameter report: gets a sentence about what a person should know.
-    init(store: Store, report: @escaping @Sendable (String) -> Void) {
+    init(store: Store) {
         self.store = store
-        self.report = report
     }
 
     /// Makes folders of files ahead of need.
@@ -38,19 +31,6 @@ final class Housekeeping: Sendable {
             replenishmentIsQueued.store(false, ordering: .releasing)
             // What cannot be made now is made, or its failure reported, by the request that needs it.
             try? store.prepareSpareFiles(Self.spares, overlayMountPoints: overlayMountPoints)
-        }
-    }
-
-    /// Makes the snapshots taken so far, and what is hibernated, outlive a power cut, a moment later.
-    func makeDurable() {
-        if durabilityIsQueued.exchange(true, ordering: .acquiringAndReleasing) { return }
-        durability.asyncAfter(deadline: .now() + Self.durabilityDelay) { [self] in
-            durabilityIsQueued.store(false, ordering: .releasing)
-            do throws(StoreError) {
-                try store.makeDurable()
-            } catch {
-                report("the newest snapshots would not outlive a power cut: \(error)")
-            }
         }
     }
 
@@ -110,7 +90,7 @@ final class Housekeeping: Sendable {
         deleteTrash()
     }
 
-    /// Waits until everything that was asked for is done, but for durability.
+    /// Waits until everything that was asked for is done.
     func finish() {
         emptyTrash()
         queue.sync { collectQueuedGarbage() }

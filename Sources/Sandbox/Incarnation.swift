@@ -1,4 +1,5 @@
 import Checkpoint
+import Dispatch
 import Glibc
 import Kernel
 import Store
@@ -17,6 +18,8 @@ final class Incarnation: Sendable {
     let nullDevice: OwnedFD
     private let executions = Mutex<[ExecMark: Execution]>([:])
     private let formerRoot: Mutex<FormerRoot>
+    /// Captures whose memory still is in processes of this sandbox.
+    let dependentCaptures = DispatchGroup()
     /// CPU time of processes that have ended, for hosts without control groups.
     private let usageOfEnded = Mutex((cpuMicroseconds: UInt64(0), peakMemoryBytes: UInt64(0)))
 
@@ -204,12 +207,14 @@ final class Incarnation: Sendable {
 
     /// Kills every process. `destroy` waits until they are gone.
     func kill() {
+        dependentCaptures.wait()
         processTable.cutOff()
         namespaces.process.kill()
     }
 
     /// Kills every process and waits until they are gone. Commands under way end with what they had printed.
     func destroy() {
+        dependentCaptures.wait()
         processTable.cutOff()
         namespaces.destroy()
         processTable.interrupt()

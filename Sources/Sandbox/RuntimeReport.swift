@@ -16,11 +16,11 @@ extension Sandbox {
         }
 
         /// How many processes' memory is kept.
-        public var kept = 0
+        public var kept: Int
         public var dropped: [Dropped] = []
         public var reset: [Reset] = []
 
-        public init() {}
+        public init(kept: Int = 0) { self.kept = kept }
 
         init(_ explanation: RuntimeExplanation) {
             kept = explanation.kept

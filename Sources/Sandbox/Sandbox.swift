@@ -13,6 +13,8 @@ public final class Sandbox: Sendable {
         var config: SandboxConfig
         var status: Sandbox.Status
         var incarnation: Incarnation?
+        /// What became of the captured processes that it began with; nil when it began without.
+        var runtimeReport: RuntimeReport?
         /// Why `status` is `error`.
         var failure: String?
         /// Of incarnations that have ended.
@@ -33,6 +35,7 @@ public final class Sandbox: Sendable {
         public let config: SandboxConfig
         public let createMs: Double
         public let createdAt: FileTime
+        public let runtimeReport: RuntimeReport?
     }
 
     public let id: String
@@ -50,7 +53,7 @@ public final class Sandbox: Sendable {
             Description(
                 id: id, name: state.record.name, labels: state.record.labels, status: state.status,
                 failure: state.failure, image: state.record.image.reference, config: state.config,
-                createMs: createMs, createdAt: state.record.createdAt)
+                createMs: createMs, createdAt: state.record.createdAt, runtimeReport: state.runtimeReport)
         }
     }
 

@@ -28,7 +28,8 @@ public enum SandboxError: Error {
     case hostUnsupported(feature: String, reason: String, fix: String)
     case networkUnavailable(reason: String, fix: String)
     case snapshotIncompatible(id: String, reason: String)
-    case runtimeStateCorrupt(reason: String)
+    /// Of a snapshot or a hibernated sandbox.
+    case runtimeStateCorrupt(id: String, reason: String)
 }
 
 extension SandboxError: FromKernelError {
@@ -36,14 +37,18 @@ extension SandboxError: FromKernelError {
 }
 
 extension SandboxError: FromCheckpointError {
-    public init(_ error: CheckpointError) {
+    /// For a capture, which reads no state.
+    public init(_ error: CheckpointError) { self.init(error, of: "") }
+
+    /// - Parameter id: of the snapshot or hibernated sandbox whose state it is.
+    init(_ error: CheckpointError, of id: String) {
         switch error {
         case .kernel(let error): self = .kernel(error)
         case .unsupported(let states):
             self = .runtimeStateUnsupported(
                 states.map { .init(pid: $0.pid, command: $0.command, reason: $0.reason) })
-        case .incompatible(let reason): self = .snapshotIncompatible(id: "", reason: reason)
-        case .malformed(let reason): self = .runtimeStateCorrupt(reason: reason)
+        case .incompatible(let reason): self = .snapshotIncompatible(id: id, reason: reason)
+        case .malformed(let reason): self = .runtimeStateCorrupt(id: id, reason: reason)
         }
     }
 }

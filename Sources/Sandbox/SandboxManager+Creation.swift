@@ -27,21 +27,24 @@ extension SandboxManager {
     }
 
     /// Makes a sandbox, with a new id, from a snapshot.
-    public func restore(_ id: String, _ overrides: Sandbox.Overrides) throws(SandboxError) -> Sandbox {
+    public func restore(
+        _ id: String, _ overrides: Sandbox.Overrides, runtime: RuntimeChoice
+    ) throws(SandboxError) -> Sandbox {
         let (snapshot, facts) = try snapshotRecord(id)
         let config = facts.config
+        let processes = try runtimeState(of: snapshot, facts.report, runtime)
         return try start(
             image: snapshot.image, layers: snapshot.layers, name: overrides.name,
             labels: overrides.labels ?? snapshot.labels,
             config: config.descended(from: snapshot.sandbox.rawValue, origin: .snapshot(id), overrides),
-            parentSnapshot: snapshot.id, runtime: try runtimeState(of: snapshot))
+            parentSnapshot: snapshot.id, processes: processes.map { (state: $0, of: id, report: facts.report) })
     }
 
     /// Makes a sandbox that stands on sealed layers.
     func start(
         image: ImageUse, layers: [LayerID], name: String?, labels: [String: String], config: SandboxConfig,
         parentSnapshot: SnapshotID?, adding staged: StagedLayer? = nil,
-        runtime: RuntimeState? = nil
+        processes: (state: RuntimeState, of: String, report: Sandbox.RuntimeReport)? = nil
     ) throws(SandboxError) -> Sandbox {
         let begun = ContinuousClock.now
         let base = try bases.base(of: image)
@@ -57,9 +60,11 @@ extension SandboxManager {
         housekeeping.replenishFiles(overlayMountPoints: record.overlayMountPoints)
         do throws(SandboxError) {
             let root: RootFilesystem = if let ready { .ready(ready) } else { .toMount(layered(record, base)) }
-            let incarnation = try incarnate(record.id, config, root, runtime)
+            let incarnation = try incarnate(record.id, config, root, processes?.state, of: processes?.of ?? "")
             let sandbox = Sandbox(
-                .init(record: record, config: config, status: .creating, incarnation: incarnation),
+                .init(
+                    record: record, config: config, status: .creating, incarnation: incarnation,
+                    runtimeReport: processes?.report),
                 createMs: (ContinuousClock.now - begun).milliseconds)
             register(sandbox)
             change(sandbox, to: .running)
@@ -72,8 +77,10 @@ extension SandboxManager {
     }
 
     /// Brings a sandbox to life on its files, with captured processes if there are any.
+    ///
+    /// - Parameter source: the snapshot or sandbox that these are of, for messages.
     func incarnate(
-        _ id: SandboxID, _ config: SandboxConfig, _ root: RootFilesystem, _ runtime: RuntimeState?,
+        _ id: SandboxID, _ config: SandboxConfig, _ root: RootFilesystem, _ runtime: RuntimeState?, of source: String,
         nextProcessNumber: Int = 1
     ) throws(SandboxError) -> Incarnation {
         let incarnation = try Incarnation(
@@ -84,7 +91,7 @@ extension SandboxManager {
             loop: ingredients.loop)
         guard let runtime else { return incarnation }
         do throws(SandboxError) {
-            try incarnation.restore(runtime, filter: ingredients.filter)
+            try incarnation.restore(runtime, of: source, filter: ingredients.filter)
         } catch {
             incarnation.destroy()
             throw error

@@ -43,12 +43,12 @@ extension SandboxManager {
         if try onKernel({ () throws(KernelError) in try incarnation.isQuiet() }) {
             try retire(sandbox, incarnation)
         } else {
-            try incarnation.takeAway(program: ingredients.templateProgram) { [self] state throws(SandboxError) in
-                try storeHibernated(state, of: sandbox)
+            let id = sandbox.state.withLock { $0.record.id }
+            try captureForHibernation(id, incarnation) { [self] () throws(SandboxError) in
                 try retire(sandbox, incarnation)
             }
         }
-        housekeeping.makeDurable()
+        durability.followHibernated()
     }
 
     /// Notes that a sandbox hibernates, and ends what still runs of it.
@@ -65,8 +65,10 @@ extension SandboxManager {
         incarnation.destroy()
     }
 
-    /// Brings a hibernated sandbox back.
-    public func resume(_ sandbox: Sandbox) throws(SandboxError) {
+    /// Brings a hibernated sandbox back, with its processes unless only its files are asked for.
+    ///
+    /// - Throws: `snapshotIncompatible`, `runtimeStateCorrupt` when its processes cannot be had: it hibernates on.
+    public func resume(_ sandbox: Sandbox, runtime: RuntimeChoice) throws(SandboxError) {
         let (status, config, nextProcess) = sandbox.state.withLock { ($0.status, $0.config, $0.nextProcessNumber) }
         if status != .hibernated {
             _ = try sandbox.running()
@@ -78,13 +80,16 @@ extension SandboxManager {
             try onStore { () throws(StoreError) in try store.renewWork(of: claimed) }
             housekeeping.emptyTrash()
             let files = layered(record, try bases.base(of: record.image))
+            let processes = try hibernatedRuntime(of: record.id, runtime)
             let incarnation = try incarnate(
-                record.id, config, .toMount(files), try hibernatedRuntime(of: record),
-                nextProcessNumber: nextProcess)
+                record.id, config, .toMount(files), processes, of: record.id.rawValue, nextProcessNumber: nextProcess)
+            // What stays of it is the sandbox's, and goes with it.
+            try? store.discardRuntime(of: record.id)
             let running = record
             change(sandbox, to: .running) { state in
                 state.record = running
                 state.incarnation = incarnation
+                state.runtimeReport = processes.map { Sandbox.RuntimeReport(kept: $0.processCount) }
             }
             watch(incarnation, of: sandbox)
         } catch {
@@ -109,11 +114,11 @@ extension SandboxManager {
         }
     }
 
-    /// Puts the files of a snapshot in the place of the present ones. The id stays; processes and commands end.
+    /// Puts the files and processes of a snapshot in the place of the present ones. The id stays; commands end.
     ///
     /// On failure the sandbox is as it was.
     /// - Throws: `snapshotIncompatible` when the snapshot is not of this sandbox or of one that it descends from.
-    public func rollback(_ sandbox: Sandbox, to id: String) throws(SandboxError) {
+    public func rollback(_ sandbox: Sandbox, to id: String, runtime: RuntimeChoice) throws(SandboxError) {
         let former = try sandbox.running()
         let (snapshot, facts) = try snapshotRecord(id)
         var (record, config) = sandbox.state.withLock { ($0.record, $0.config) }
@@ -123,6 +128,7 @@ extension SandboxManager {
                 reason: "it is of sandbox \(snapshot.sandbox), which \(sandbox.id) does not descend from; use restore")
         }
         config.takeEnvironment(of: facts.config)
+        let processes = try runtimeState(of: snapshot, facts.report, runtime)
         let layers = try onStore { () throws(StoreError) in try store.shortened(snapshot.layers) }
         let before = record
         let prepared = try onStore { () throws(StoreError) in try store.prepareFiles(for: before, on: layers) }
@@ -133,8 +139,8 @@ extension SandboxManager {
             let base = try bases.base(of: record.image)
             let files = layered(id: record.id, files: prepared, on: layers, base)
             incarnation = try incarnate(
-                record.id, config, .toMount(files), try runtimeState(of: snapshot),
-                nextProcessNumber: former.processTable.nextNumber)
+                record.id, config, .toMount(files), processes, of: id, nextProcessNumber: former.processTable.nextNumber
+            )
             let previous = try onStore { () throws(StoreError) in
                 try store.switchFiles(of: &next, to: prepared, layers: layers, parentSnapshot: snapshot.id)
             }
@@ -144,6 +150,7 @@ extension SandboxManager {
                 state.record = next
                 state.config = config
                 state.incarnation = incarnation
+                state.runtimeReport = processes.map { _ in facts.report }
             }
             if let incarnation { watch(incarnation, of: sandbox) }
             former.kill()

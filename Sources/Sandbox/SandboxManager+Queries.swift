@@ -16,6 +16,7 @@ extension SandboxManager {
     public func deleteSnapshot(_ id: String) throws(SandboxError) {
         guard let name = SnapshotID(rawValue: id) else { throw .store(.snapshotNotFound(id)) }
         try onStore { () throws(StoreError) in try store.deleteSnapshot(name) }
+        runtimes.drop(name)
         housekeeping.collectGarbage()
     }
 

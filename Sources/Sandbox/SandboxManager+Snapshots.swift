@@ -7,6 +7,8 @@ import Store
 public struct TakenSnapshot: Sendable {
     public let record: SnapshotRecord
     public let report: Sandbox.RuntimeReport
+    /// Private memory of the captured processes.
+    public let memoryBytes: UInt64
     /// How long the sandbox's processes stood still.
     public let pauseMs: Double
 }
@@ -16,37 +18,58 @@ extension SandboxManager {
     ///
     /// A quiet sandbox's upper becomes a layer as it is: nothing is copied. While processes run in it, its files are
     /// copied at one instant, with all of them stopped. On failure the sandbox goes on as before.
+    ///
+    /// - Parameter isDurable: whether to wait until the snapshot outlives a power cut; else that follows in the background.
     public func snapshot(
-        _ sandbox: Sandbox, name: String?, labels: [String: String], runtime: RuntimeChoice
+        _ sandbox: Sandbox, name: String?, labels: [String: String], runtime: RuntimeChoice, isDurable: Bool
     ) throws(SandboxError) -> TakenSnapshot {
         let config = sandbox.state.withLock { $0.config }
-        let captured = try capture(sandbox, runtime)
+        let captured = try capture(sandbox, runtime, isStored: true)
         let before = sandbox.state.withLock { $0.record }
         let size = try sizeOf(captured)
         let record = SnapshotRecord(
             name: name, labels: labels, sandbox: before.id, parentSnapshot: before.parentSnapshot, image: before.image,
             layers: captured.layers, sizeBytes: size,
-            config: SnapshotFacts(config: config, report: captured.report, pauseMs: captured.pauseMs).json)
+            config: SnapshotFacts(
+                config: config, report: captured.report, memoryBytes: captured.memoryBytes, pauseMs: captured.pauseMs
+            ).json)
         do throws(StoreError) {
             try store.createSnapshot(record, adding: captured.staged)
         } catch {
             discard(captured)
             throw .store(error)
         }
-        if let runtime = captured.runtime { keep(runtime, of: record) }
+        let durable = makeDurable(record.id, captured, isUrgent: isDurable)
         // The store learns of it with the sandbox's next change; until then only this engine asks.
         sandbox.state.withLock { $0.record.parentSnapshot = record.id }
         housekeeping.shorten(record.layers, of: record.image) { [bases] in bases.hostFolders() }
-        housekeeping.makeDurable()
         housekeeping.replenishFiles(overlayMountPoints: before.overlayMountPoints)
-        return TakenSnapshot(record: record, report: captured.report, pauseMs: captured.pauseMs)
+        if isDurable {
+            do throws(SandboxError) {
+                try durable.wait().get()
+            } catch {
+                // It was to be durable or not at all.
+                try? deleteSnapshot(record.id.rawValue)
+                throw error
+            }
+        }
+        return TakenSnapshot(
+            record: record, report: captured.report, memoryBytes: captured.memoryBytes, pauseMs: captured.pauseMs)
+    }
+
+    private func makeDurable(_ id: SnapshotID, _ captured: Captured, isUrgent: Bool) -> Promise<Durability.Outcome> {
+        guard let (state, staged) = captured.runtime, let staged else {
+            return durability.follow(id, isUrgent: isUrgent)
+        }
+        runtimes.keep(state, of: id)
+        return durability.follow(id, state, in: staged, isUrgent: isUrgent) { [runtimes] in runtimes.isStored(id) }
     }
 
     /// Makes `overrides.count` sandboxes from the present state of one. All or none.
     public func fork(
         _ sandbox: Sandbox, _ overrides: [Sandbox.Overrides], runtime: RuntimeChoice
     ) throws(SandboxError) -> (children: [Sandbox], pauseMs: Double) {
-        let captured = try capture(sandbox, runtime)
+        let captured = try capture(sandbox, runtime, isStored: false)
         let (record, config) = sandbox.state.withLock { ($0.record, $0.config) }
         var children: [Sandbox] = []
         do throws(SandboxError) {
@@ -57,7 +80,7 @@ extension SandboxManager {
                         labels: override.labels ?? record.labels,
                         config: config.descended(from: sandbox.id, origin: .sandbox(sandbox.id), override),
                         parentSnapshot: record.parentSnapshot, adding: index == 0 ? captured.staged : nil,
-                        runtime: captured.runtime))
+                        processes: captured.runtime.map { (state: $0.state, of: sandbox.id, report: captured.report) }))
             }
         } catch {
             // A child that cannot be destroyed now is destroyed with the engine.
@@ -79,15 +102,16 @@ extension SandboxManager {
         let staged: StagedLayer?
         /// The layer that the upper has become.
         let sealed: LayerID
-        /// The processes; nil when none is kept.
-        let runtime: RuntimeState?
+        /// The processes, and where they are being stored; nil when none is kept.
+        let runtime: (state: RuntimeState, staged: StagedRuntime?)?
         let report: Sandbox.RuntimeReport
         let pauseMs: Double
+        var memoryBytes: UInt64 { runtime?.state.memoryBytes ?? 0 }
 
         /// With a copied upper on top.
         init(
-            _ record: SandboxRecord, _ staged: StagedLayer, _ runtime: RuntimeState?, _ report: Sandbox.RuntimeReport,
-            pauseMs: Double
+            _ record: SandboxRecord, _ staged: StagedLayer, _ runtime: (state: RuntimeState, staged: StagedRuntime?)?,
+            _ report: Sandbox.RuntimeReport, pauseMs: Double
         ) {
             layers = [staged.id] + record.layers
             self.staged = staged
@@ -108,10 +132,12 @@ extension SandboxManager {
         }
     }
 
-    /// Removes a copy that came to nothing.
+    /// Removes what was copied and stored and came to nothing; what cannot be removed now goes with the engine.
     private func discard(_ captured: Captured) {
-        guard let staged = captured.staged else { return }
-        // What cannot be removed now goes with the engine.
+        if let staged = captured.staged { try? store.discard(staged) }
+        guard let (state, staged) = captured.runtime, let staged else { return }
+        // A failure to store it makes no difference any more.
+        try? state.waitUntilStored()
         try? store.discard(staged)
     }
 
@@ -120,7 +146,10 @@ extension SandboxManager {
         return try onStore { () throws(StoreError) in try store.sizeOfLayer(captured.sealed) }
     }
 
-    private func capture(_ sandbox: Sandbox, _ runtime: RuntimeChoice) throws(SandboxError) -> Captured {
+    /// - Parameter isStored: whether the processes are written to the disk, in the background.
+    private func capture(
+        _ sandbox: Sandbox, _ runtime: RuntimeChoice, isStored: Bool
+    ) throws(SandboxError) -> Captured {
         let incarnation = try sandbox.running()
         if try onKernel({ () throws(KernelError) in try incarnation.isQuiet() }) {
             return try seal(sandbox, incarnation)
@@ -139,11 +168,22 @@ extension SandboxManager {
             }
             return Captured(record, staged, nil, report, pauseMs: pauseMs)
         }
-        let captured = try incarnation.captureRuntime(
-            requiringAll: runtime == .require, program: ingredients.templateProgram, copyFiles)
-        return Captured(
-            record, captured.value, captured.explanation.kept > 0 ? captured.state : nil,
-            Sandbox.RuntimeReport(captured.explanation), pauseMs: captured.pauseMs)
+        let (staged, folder): (StagedRuntime?, StateFolder?) = isStored ? try stageRuntime() : (nil, nil)
+        do throws(SandboxError) {
+            let captured = try incarnation.captureRuntime(
+                requiringAll: runtime == .require, program: ingredients.templateProgram, storingIn: folder, copyFiles)
+            let isEmpty = captured.explanation.kept == 0
+            if isEmpty, let staged {
+                try? captured.state.waitUntilStored()
+                try? store.discard(staged)
+            }
+            return Captured(
+                record, captured.value, isEmpty ? nil : (captured.state, staged),
+                Sandbox.RuntimeReport(captured.explanation), pauseMs: captured.pauseMs)
+        } catch {
+            if let staged { try? store.discard(staged) }
+            throw error
+        }
     }
 
     /// Turns the upper of a quiet sandbox into a layer and puts an empty one on top.

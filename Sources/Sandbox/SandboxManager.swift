@@ -20,6 +20,7 @@ public final class SandboxManager: Sendable {
     let hostRoots: ReadyPool<ReadyRoot>
     let bases: BaseFilesystems
     let housekeeping: Housekeeping
+    let durability: Durability
     let runtimes = RuntimeLibrary()
     let processObserver: any ProcessObserver
     private let table = Mutex(Table())
@@ -48,7 +49,8 @@ public final class SandboxManager: Sendable {
             throw error
         }
         limits = LimitMechanisms(groups)
-        housekeeping = Housekeeping(store: store, report: report)
+        housekeeping = Housekeeping(store: store)
+        durability = Durability(store: store, report: report)
         namespaceSets = ReadyPool(name: "namespaces") { [ingredients] () throws(SandboxError) in
             try NamespaceSet(ingredients)
         } discard: {
@@ -68,6 +70,11 @@ public final class SandboxManager: Sendable {
     /// Calls back with every change of a sandbox's status, and the reason where there is one to tell.
     public func onStatusChange(_ handler: @escaping @Sendable (String, Sandbox.Status, String?) -> Void) {
         statusHandler.withLock { $0 = handler }
+    }
+
+    /// Calls back when a snapshot has come to outlive a power cut, or has failed to, with the reason.
+    public func onDurability(_ handler: @escaping @Sendable (String, String?) -> Void) {
+        durability.onOutcome { snapshot, error in handler(snapshot.rawValue, error.map { "\($0)" }) }
     }
 
     // MARK: The table
@@ -168,6 +175,7 @@ public final class SandboxManager: Sendable {
             // One that is destroyed already needs nothing more; files that cannot be deleted are the next gc's.
             _ = try? destroy(sandbox)
         }
+        durability.finish()
         namespaceSets.close()
         hostRoots.close()
         housekeeping.finish()

@@ -5,11 +5,14 @@ public struct SnapshotFacts: Sendable {
     /// Of the sandbox, when the snapshot was taken.
     public let config: SandboxConfig
     public let report: Sandbox.RuntimeReport
+    /// Private memory of the captured processes.
+    public let memoryBytes: UInt64
     public let pauseMs: Double
 
-    init(config: SandboxConfig, report: Sandbox.RuntimeReport, pauseMs: Double) {
+    init(config: SandboxConfig, report: Sandbox.RuntimeReport, memoryBytes: UInt64, pauseMs: Double) {
         self.config = config
         self.report = report
+        self.memoryBytes = memoryBytes
         self.pauseMs = pauseMs
     }
 
@@ -19,6 +22,7 @@ public struct SnapshotFacts: Sendable {
             "kept": .int(Int64(report.kept)),
             "dropped": .array(report.dropped.map { entry($0.pid, $0.command, "reason", $0.reason) }),
             "reset": .array(report.reset.map { entry($0.pid, $0.command, "what", $0.what) }),
+            "memoryBytes": .int(Int64(memoryBytes)),
             "pauseMs": .double(pauseMs),
         ])
     }
@@ -30,13 +34,15 @@ public struct SnapshotFacts: Sendable {
             case .int(let kept) = fields["kept"],
             case .array(let dropped) = fields["dropped"],
             case .array(let reset) = fields["reset"],
+            case .int(let memoryBytes) = fields["memoryBytes"],
             case .double(let pauseMs) = fields["pauseMs"]
         else { return nil }
         var report = Sandbox.RuntimeReport()
         report.kept = Int(kept)
         report.dropped = dropped.compactMap { parts($0, "reason").map { .init(pid: $0, command: $1, reason: $2) } }
         report.reset = reset.compactMap { parts($0, "what").map { .init(pid: $0, command: $1, what: $2) } }
-        self.init(config: config, report: report, pauseMs: pauseMs)
+        self.init(
+            config: config, report: report, memoryBytes: UInt64(clamping: memoryBytes), pauseMs: pauseMs)
     }
 }
 

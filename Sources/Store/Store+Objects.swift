@@ -13,8 +13,7 @@ extension Store {
         _ name: FilePath, _ body: (borrowing OwnedFD) throws(StoreError) -> Void
     ) throws(StoreError) {
         let folder = try onDisk { () throws(KernelError) in
-            // Present already when the caller has put a snapshot's runtime state there.
-            try staging.makeDirectoryIfAbsent(name, permissions: 0o700)
+            try staging.makeDirectory(name, permissions: 0o700)
             return try staging.openDirectory(name)
         }
         do throws(StoreError) {

@@ -81,9 +81,6 @@ extension Store {
         try moveToTrash(id.path, from: sandboxes, ifMissing: .sandboxNotFound(id.rawValue))
     }
 
-    /// Where a hibernated sandbox's captured processes belong; the caller makes and removes the folder.
-    public func runtimePath(of id: SandboxID) -> String { path("sandboxes", id.rawValue, "runtime") }
-
     /// Prepares an empty upper beside the present one, for a rollback.
     ///
     /// - Parameter layers: what it will stand on; only the topmost layer's root is looked at.

@@ -6,8 +6,7 @@ extension Store {
     /// - Parameters:
     ///   - record: its `layers` begin with the staged layer, if there is one.
     ///   - staged: what `copyUpper` made; the snapshot takes it over. On failure it is removed.
-    /// - Throws: `storeCorrupt` when a layer is missing; `noSpace`, `kernel`. On failure nothing is left behind, and
-    ///   what `prepareRuntimeFolder` made is removed as well.
+    /// - Throws: `storeCorrupt` when a layer is missing; `noSpace`, `kernel`. On failure nothing is left behind.
     public func createSnapshot(_ record: SnapshotRecord, adding staged: StagedLayer? = nil) throws(StoreError) {
         precondition(staged == nil || record.layers.first == staged?.id, "a staged layer is the snapshot's topmost")
         do throws(StoreError) {
@@ -26,22 +25,6 @@ extension Store {
             throw error
         }
     }
-
-    /// Makes the folder for captured processes of a snapshot that `createSnapshot` will publish, and tells its path.
-    /// If the snapshot comes to nothing, `abandonSnapshot` removes it.
-    public func prepareRuntimeFolder(of id: SnapshotID) throws(StoreError) -> String {
-        try onDisk { () throws(KernelError) in
-            try staging.makeDirectoryIfAbsent(id.path, permissions: 0o700)
-            try staging.openDirectory(id.path).makeDirectory(StoreLayout.runtime, permissions: 0o700)
-        }
-        return path("staging", engine.rawValue, id.rawValue, "runtime")
-    }
-
-    /// Removes what `prepareRuntimeFolder` made.
-    public func abandonSnapshot(_ id: SnapshotID) throws(StoreError) { try discardStaged(id.path) }
-
-    /// Where a snapshot's captured processes lie, if it has any.
-    public func runtimePath(of id: SnapshotID) -> String { path("snapshots", id.rawValue, "runtime") }
 
     /// - Throws: `snapshotNotFound`, `snapshotCorrupt` when its manifest is damaged, `newerVersion`.
     public func snapshot(_ id: SnapshotID) throws(StoreError) -> SnapshotRecord {

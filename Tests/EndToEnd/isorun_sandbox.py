@@ -75,8 +75,8 @@ class Sandbox:
         answer = self.call("sandbox/fork", count=count, **params)
         return [Sandbox(self.engine, info) for info in answer["sandboxes"]]
 
-    def rollback(self, snapshot: dict) -> dict:
-        return self.call("sandbox/rollback", snapshotId=snapshot["id"])
+    def rollback(self, snapshot: dict, **params: Any) -> dict:
+        return self.call("sandbox/rollback", snapshotId=snapshot["id"], **params)
 
     def get(self) -> dict:
         return self.call("sandbox/get")

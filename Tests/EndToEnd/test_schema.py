@@ -71,7 +71,7 @@ class SchemaTests(EngineTestCase):
         self.files(box)
         first = box.snapshot(name="first", labels={"n": "1"}, runtime="none")
         box.write("/root/more", "x")
-        second = box.snapshot()
+        second = box.snapshot(durable=True)
         box.call("sandbox/diff")
         box.call("sandbox/diff", against=first["id"])
         engine.call("snapshot/diff", {"from": first["id"], "to": second["id"]})

@@ -153,6 +153,8 @@ enum Samples {
             ProcessOutputEnded(sandboxID: fullSandbox.id, processID: "p1", stream: .stdout, reason: .interrupted)),
         notification(SandboxStatusChanged(sandboxID: fullSandbox.id, status: .hibernated, reason: "timeout")),
         notification(SandboxStatusChanged(sandboxID: fullSandbox.id, status: .error)),
+        notification(SnapshotDurability(snapshotID: fullSnapshot.id, isDurable: true)),
+        notification(SnapshotDurability(snapshotID: fullSnapshot.id, isDurable: false, reason: "the disk is full")),
     ]
 
     private static func result<Request: ProtocolRequest>(_ request: Request.Type, _ value: Request.Result) -> Sample {

@@ -46,10 +46,24 @@ import Testing
         var sandbox = try store.createSandbox(NewSandbox(image: .host))
         _ = try store.seal(&sandbox)
         let id = SnapshotID.random()
-        try writeFile("memory", "pages", in: openFolder(store.prepareRuntimeFolder(of: id)))
         try store.createSnapshot(
             SnapshotRecord(id: id, sandbox: sandbox.id, image: .host, layers: sandbox.layers, sizeBytes: 0))
-        #expect(try readFile("memory", in: openFolder(store.runtimePath(of: id))) == "pages")
+        #expect(try store.openRuntime(of: id) == nil)
+        let staged = try store.stageRuntime()
+        try writeFile("memory", "pages", in: store.open(staged))
+        try store.publish(staged, for: id)
+        let published = try #require(try store.openRuntime(of: id))
+        #expect(try readFile("memory", in: published) == "pages")
+        #expect(try store.staging.entries().isEmpty)
+    }
+
+    @Test func aRuntimeFolderOfADeletedSnapshotStaysStaged() throws {
+        let id = try snapshot().id
+        let staged = try store.stageRuntime()
+        try store.deleteSnapshot(id)
+        #expect(throws: StoreError.self) { try store.publish(staged, for: id) }
+        try store.discard(staged)
+        #expect(try store.staging.entries().isEmpty)
     }
 
     @Test func theStoreCanBeMadeDurable() throws {

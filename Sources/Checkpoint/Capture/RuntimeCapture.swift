@@ -48,26 +48,22 @@ public enum RuntimeCapture {
         }
     }
 
-    /// Captures all processes and calls `body` with them while they still stand, for it to end them; on failure they run on.
+    /// Captures all processes to the disk and calls `body` while they still stand, for it to end them; on failure they run on.
+    ///
+    /// - Parameter folder: an empty one, which gets the state.
     public static func takeAway<Failure: Error>(
-        _ request: CaptureRequest, program: TemplateProgram,
-        _ body: @escaping @Sendable (RuntimeState) throws(Failure) -> Void
+        _ request: CaptureRequest, to folder: StateFolder,
+        _ body: @escaping @Sendable () throws(Failure) -> Void
     ) throws(Failure) where Failure: FromCheckpointError & FromKernelError {
         try Thread.run(name: "capture") { () throws(Failure) in
-            let (tree, state) = try translating(to: Failure.self) { () throws(CheckpointError) in
+            let tree = try translating(to: Failure.self) { () throws(CheckpointError) in
                 let tree = try TreeCapture(request)
                 try tree.requireAll()
                 try tree.freeze()
-                let (frozen, files) = try tree.finish()
-                let pages = Promise<Result<[Int32: ProcessPages], CheckpointError>>()
-                do throws(KernelError) {
-                    pages.fulfil(.success(try TemplateSet.build(tree.image, frozen, files, program)))
-                } catch {
-                    throw .kernel(error)
-                }
-                return (tree, RuntimeState(tree.image, pages))
+                _ = try folder.write(try tree.finish())
+                return tree
             }
-            try body(state)
+            try body()
             tree.letGo()
         }
     }
@@ -76,10 +72,13 @@ public enum RuntimeCapture {
     ///
     /// - Parameters:
     ///   - requiresAll: whether a process that cannot be kept makes the capture fail, before anything is touched.
+    ///   - folder: an empty one, which gets the state in the background; nil to keep it in memory only.
+    ///   - isIndependent: called once when the sandbox may end without harm to the capture, or the capture has failed.
     ///   - whileHeld: called while everything stands still.
     /// - Returns: once everything runs again. The state's memory moves into templates in the background.
     public static func perform<Value: Sendable, Failure: Error>(
-        _ request: CaptureRequest, requiresAll: Bool, program: TemplateProgram,
+        _ request: CaptureRequest, requiresAll: Bool, program: TemplateProgram, storingIn folder: StateFolder?,
+        isIndependent: @escaping @Sendable () -> Void,
         whileHeld: @escaping @Sendable () throws(Failure) -> Value
     ) throws(Failure) -> CapturedRuntime<Value> where Failure: FromCheckpointError {
         let outcome = Promise<Result<CapturedRuntime<Value>, Failure>>()
@@ -87,21 +86,28 @@ public enum RuntimeCapture {
             // The thread outlives the answer: it holds the frozen copies that templates are made from.
             try Thread.start(name: "capture") {
                 do throws(Failure) {
-                    try capture(request, requiresAll, program, whileHeld) { outcome.fulfil(.success($0)) }
+                    let state = try capture(request, requiresAll, program, isStored: folder != nil, whileHeld) {
+                        outcome.fulfil(.success($0))
+                    }
+                    isIndependent()
+                    if let folder { state.store(in: folder) }
                 } catch {
+                    isIndependent()
                     outcome.fulfil(.failure(error))
                 }
             }
         } catch {
+            isIndependent()
             throw Failure(.kernel(error))
         }
         return try outcome.wait().get()
     }
 
+    /// - Returns: when the templates are there, or have failed.
     private static func capture<Value: Sendable, Failure: Error>(
-        _ request: CaptureRequest, _ requiresAll: Bool, _ program: TemplateProgram,
+        _ request: CaptureRequest, _ requiresAll: Bool, _ program: TemplateProgram, isStored: Bool,
         _ whileHeld: () throws(Failure) -> Value, _ answer: (CapturedRuntime<Value>) -> Void
-    ) throws(Failure) where Failure: FromCheckpointError {
+    ) throws(Failure) -> RuntimeState where Failure: FromCheckpointError {
         let begun = ContinuousClock.now
         let tree = try translating(to: Failure.self) { () throws(CheckpointError) in
             let tree = try TreeCapture(request)
@@ -112,18 +118,13 @@ public enum RuntimeCapture {
         let value = try whileHeld()
         tree.letGo()
         let pause = ContinuousClock.now - begun
-        let (frozen, files) = try translating(to: Failure.self) { () throws(CheckpointError) in try tree.finish() }
-        let memory = Promise<Result<[Int32: ProcessPages], CheckpointError>>()
-        let image = tree.image
+        let frozen = try translating(to: Failure.self) { () throws(CheckpointError) in try tree.finish() }
+        let state = RuntimeState(frozen.image, memoryBytes: frozen.size, isStored: isStored, program)
         answer(
             CapturedRuntime(
-                state: RuntimeState(image, memory), explanation: tree.explanation, value: value,
-                pauseMs: pause.inMilliseconds))
-        do throws(KernelError) {
-            memory.fulfil(.success(try TemplateSet.build(image, frozen, files, program)))
-        } catch {
-            memory.fulfil(.failure(.kernel(error)))
-        }
+                state: state, explanation: tree.explanation, value: value, pauseMs: pause.inMilliseconds))
+        state.build { () throws(KernelError) in try TemplateSet.build(frozen, try frozen.plan(), program) }
+        return state
     }
 }
 

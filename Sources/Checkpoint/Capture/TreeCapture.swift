@@ -21,8 +21,6 @@ final class TreeCapture {
         }
     }
 
-    var image: TreeImage { context.tree }
-
     // MARK: Examination
 
     private func examine() throws(KernelError) {
@@ -127,7 +125,7 @@ final class TreeCapture {
     func letGo() { held.letGo() }
 
     /// What can be done while the processes run again.
-    func finish() throws(CheckpointError) -> (frozen: [Int32: FrozenMemory], files: MappedFiles) {
+    func finish() throws(CheckpointError) -> FrozenTree {
         do throws(KernelError) {
             for index in kept.indices {
                 guard let memory = frozen[kept[index].image.pid] else { continue }
@@ -136,7 +134,7 @@ final class TreeCapture {
             context.tree.processes = kept.map(\.image)
             context.tree.host = .current
             let paths = kept.flatMap(\.image.memory.files)
-            return (frozen, try MappedFiles(paths, in: context.root))
+            return try FrozenTree(context.tree, frozen, MappedFiles(paths, in: context.root))
         } catch {
             throw .kernel(error)
         }

@@ -12,4 +12,15 @@ extension TreeImage.HostFacts {
         }
         return TreeImage.HostFacts(kernel: HostSystem.current().release, processor: processor)
     }()
+
+    /// - Throws: `incompatible` with what differs.
+    func requireSame(as other: TreeImage.HostFacts) throws(CheckpointError) {
+        if kernel != other.kernel {
+            throw .incompatible(
+                reason: "its processes were captured on Linux \(kernel), and this machine runs \(other.kernel)")
+        }
+        if processor != other.processor {
+            throw .incompatible(reason: "its processes were captured on a processor with other features")
+        }
+    }
 }

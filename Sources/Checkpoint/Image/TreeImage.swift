@@ -14,7 +14,7 @@ struct TreeImage: Codable, Sendable {
     struct HostFacts: Codable, Sendable, Equatable {
         /// The kernel's release: its vdso lies in the captured memory.
         var kernel = ""
-        /// A digest of what the processor offers.
+        /// The features that the processor offers, as /proc/cpuinfo names them.
         var processor = ""
     }
 }

@@ -33,8 +33,8 @@ final class Template: Sendable {
     enum Source {
         /// A process that stands still, in the engine's numbering.
         case process(Int32)
-        /// A file, run after run from an offset on.
-        case file(Int32, offset: UInt64)
+        /// Files, by their descriptors, and where in them every run is.
+        case files([Int32], [StoredRun])
     }
 
     /// Builds a template. Belongs to a thread of its own, as everything that traces.
@@ -117,11 +117,11 @@ final class Template: Sendable {
     ) throws(KernelError) {
         switch source {
         case .process(let pid): try PageTransfer.copy(runs, .process_vm_readv, pid, by: remote, on: thread)
-        case .file(let descriptor, let offset):
-            let number = try channel.pass(
-                [descriptor], to: remote, on: thread, through: DescriptorChannel.templateNumber)[0]
-            try PageTransfer.file(runs, .pread64, UInt64(number), offset: offset, by: remote, on: thread)
-            try remote.call(.close, [UInt64(number)], on: thread)
+        case .files(let descriptors, let stored):
+            let numbers = try channel.pass(
+                descriptors, to: remote, on: thread, through: DescriptorChannel.templateNumber)
+            try PageTransfer.read(stored, from: numbers, by: remote, on: thread)
+            for number in numbers { try remote.call(.close, [UInt64(number)], on: thread) }
         }
     }
 
@@ -129,17 +129,6 @@ final class Template: Sendable {
     func fill(_ runs: [PageRun], of process: Int32) throws(KernelError) {
         try whileHeld { remote, thread throws(KernelError) in
             try PageTransfer.copy(runs, .process_vm_writev, process, by: remote, on: thread)
-        }
-    }
-
-    /// Writes all pages that the template holds to a file, one after another from an offset on.
-    func write(to file: borrowing OwnedFD, at offset: UInt64) throws(KernelError) {
-        let descriptor = file.rawValue
-        try whileHeld { remote, thread throws(KernelError) in
-            let number = try channel.pass(
-                [descriptor], to: remote, on: thread, through: DescriptorChannel.templateNumber)[0]
-            try PageTransfer.file(runs, .pwrite64, UInt64(number), offset: offset, by: remote, on: thread)
-            try remote.call(.close, [UInt64(number)], on: thread)
         }
     }
 
@@ -189,21 +178,22 @@ enum PageTransfer {
         }
     }
 
-    /// Between the calling process and a file, in which the runs lie one after another.
-    static func file(
-        _ runs: [PageRun], _ call: SystemCall, _ descriptor: UInt64, offset: UInt64, by remote: RemoteProcess,
-        on thread: TracedThread
+    /// From files to where the pages belong in the calling process.
+    static func read(
+        _ runs: [StoredRun], from descriptors: [Int32], by remote: RemoteProcess, on thread: TracedThread
     ) throws(KernelError) {
         var batch = CallBatch(remote, on: thread)
-        var position = offset
-        let parts = split(runs)
-        for part in parts {
-            try batch.add(call, [descriptor, part.address, part.length, position])
-            position += part.length
+        var sizes: [UInt64] = []
+        for run in runs {
+            var offset = run.offset
+            for part in split([run.pages]) {
+                try batch.add(.pread64, [UInt64(descriptors[run.segment]), part.address, part.length, offset])
+                offset += part.length
+                sizes.append(part.length)
+            }
         }
-        let results = try batch.finish()
-        for (part, count) in zip(parts, results) where count != Int64(part.length) {
-            throw KernelError(call.name, "\(count) of \(part.length) bytes", errno: .noSpace)
+        for (size, count) in zip(sizes, try batch.finish()) where count != Int64(size) {
+            throw KernelError("pread64", "\(count) of \(size) bytes of captured memory", errno: .noData)
         }
     }
 

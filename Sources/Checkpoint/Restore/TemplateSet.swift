@@ -14,37 +14,36 @@ enum TemplateSet {
     ///
     /// - Returns: by the processes' numbers inside.
     static func build(
-        _ tree: TreeImage, _ frozen: [Int32: FrozenMemory], _ files: MappedFiles, _ program: TemplateProgram
+        _ frozen: FrozenTree, _ plan: [Int32: PageDifference], _ program: TemplateProgram
     ) throws(KernelError) -> [Int32: ProcessPages] {
-        let neighbours = tree.processes.map(\.memory)
+        let neighbours = frozen.image.processes.map(\.memory)
         var pages: [Int32: ProcessPages] = [:]
-        for (index, image) in tree.processes.enumerated() {
-            guard let memory = frozen[image.pid] else { continue }
-            var difference = PageDifference(runs: try ownPages(of: image.memory, in: memory.pid), discarded: [])
-            if let origin = tree.origin(of: index), let originMemory = frozen[tree.processes[origin].pid] {
-                let originImage = tree.processes[origin].memory
-                difference = try difference.reduced(
-                    of: image.memory, memory.pid, to: originImage, originMemory.pid,
-                    originRuns: try ownPages(of: originImage, in: originMemory.pid))
-            }
+        for image in frozen.image.processes {
+            guard let memory = frozen.memory[image.pid], let difference = plan[image.pid] else { continue }
             let template = try Template.build(
-                image, difference.runs, from: .process(memory.pid), program: program, files: files,
+                image, difference.runs, from: .process(memory.pid), program: program, files: frozen.files,
                 neighbours: neighbours)
             pages[image.pid] = ProcessPages(template: template, discarded: difference.discarded)
         }
         return pages
     }
 
-    /// Pages that a process has of its own in private areas.
-    private static func ownPages(of layout: MemoryLayoutImage, in process: Int32) throws(KernelError) -> [PageRun] {
-        let map = try PageMap(of: process)
-        var runs: [PageRun] = []
-        for area in layout.areas where area.isPrivate {
-            for range in try map.ownPages(in: area.start..<area.end) {
-                runs.append(PageRun(address: range.lowerBound, length: range.upperBound - range.lowerBound))
-            }
+    /// From what lies on the disk. Belongs to a thread of its own.
+    static func build(
+        _ tree: TreeImage, _ memory: StoredMemory, _ segments: [StateFolder.Segment], _ files: MappedFiles,
+        _ program: TemplateProgram
+    ) throws(KernelError) -> [Int32: ProcessPages] {
+        let neighbours = tree.processes.map(\.memory)
+        let descriptors = segments.map { $0.file.rawValue }
+        var pages: [Int32: ProcessPages] = [:]
+        for image in tree.processes {
+            guard let stored = memory.processes.first(where: { $0.pid == image.pid }) else { continue }
+            let template = try Template.build(
+                image, stored.runs.map(\.pages), from: .files(descriptors, stored.runs), program: program,
+                files: files, neighbours: neighbours)
+            pages[image.pid] = ProcessPages(template: template, discarded: stored.discarded)
         }
-        return runs
+        return pages
     }
 }
 

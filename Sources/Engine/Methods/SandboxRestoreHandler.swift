@@ -8,7 +8,7 @@ enum SandboxRestoreHandler: RequestHandler {
         let runtime = try context.runtime
         let overrides = try Sandbox.Overrides(params.overrides)
         return try await SandboxBirth.register(in: runtime) {
-            [try runtime.manager.restore(params.snapshotID, overrides)]
+            [try runtime.manager.restore(params.snapshotID, overrides, runtime: RuntimeChoice(params.runtime))]
         }[0]
     }
 }

@@ -10,13 +10,13 @@ enum SandboxSnapshotHandler: RequestHandler {
         let taken = try await BlockingWork.run {
             try runtime.manager.snapshot(
                 try runtime.manager.sandbox(params.sandboxID), name: params.name, labels: params.labels,
-                runtime: RuntimeChoice(params.runtime))
+                runtime: RuntimeChoice(params.runtime), isDurable: params.isDurable)
         }
         if Task.isCancelled {
             try await BlockingWork.run { try runtime.manager.deleteSnapshot(taken.record.id.rawValue) }
             throw CancellationError()
         }
-        return SnapshotObject(taken.record, taken.report, pauseMs: taken.pauseMs)
+        return SnapshotObject(taken.record, taken.report, memoryBytes: taken.memoryBytes, pauseMs: taken.pauseMs)
     }
 }
 

@@ -8,7 +8,7 @@ enum SandboxRollbackHandler: RequestHandler {
         let manager = try context.runtime.manager
         return try await BlockingWork.run {
             let sandbox = try manager.sandbox(params.sandboxID)
-            try manager.rollback(sandbox, to: params.snapshotID)
+            try manager.rollback(sandbox, to: params.snapshotID, runtime: RuntimeChoice(params.runtime))
             return SandboxObject(sandbox)
         }
     }
@@ -30,11 +30,11 @@ enum SandboxHibernateHandler: RequestHandler {
 enum SandboxResumeHandler: RequestHandler {
     typealias Request = SandboxResume
 
-    static func handle(_ params: SandboxOnlyParams, _ context: RequestContext) async throws -> SandboxObject {
+    static func handle(_ params: SandboxResume.Params, _ context: RequestContext) async throws -> SandboxObject {
         let runtime = try context.runtime
         return try await BlockingWork.run {
             let sandbox = try runtime.manager.sandbox(params.sandboxID)
-            try runtime.manager.resume(sandbox)
+            try runtime.manager.resume(sandbox, runtime: RuntimeChoice(params.runtime))
             // Another engine may have hibernated it; here it has no clock yet.
             runtime.idle.set(sandbox.id, timeoutSec: sandbox.describe().config.idleTimeoutSec)
             return SandboxObject(sandbox)

@@ -24,7 +24,7 @@ enum SnapshotGetHandler: RequestHandler {
     static func handle(_ params: SnapshotOnlyParams, _ context: RequestContext) async throws -> SnapshotObject {
         let manager = try context.runtime.manager
         let (record, facts) = try await BlockingWork.run { try manager.snapshotRecord(params.snapshotID) }
-        return SnapshotObject(record, facts.report, pauseMs: facts.pauseMs)
+        return SnapshotObject(record, facts.report, memoryBytes: facts.memoryBytes, pauseMs: facts.pauseMs)
     }
 }
 

@@ -3,8 +3,8 @@ import Glibc
 
 /// The memory of another process, through its /proc/PID/mem: protections do not matter, as for a debugger.
 public struct ProcessMemory: ~Copyable {
-    private let file: OwnedFD
-    private let process: Int32
+    let file: OwnedFD
+    let process: Int32
 
     public init(of process: Int32) throws(KernelError) {
         self.process = process

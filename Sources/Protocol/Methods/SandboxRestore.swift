@@ -28,10 +28,12 @@ public enum SandboxRestore: ProtocolRequest {
 
     public struct Params: ParamsDecodable {
         public let snapshotID: String
+        public let runtime: RuntimePolicy
         public let overrides: SandboxOverrides
 
         public init(from fields: inout ParamsDecoder) throws(ProtocolError) {
             snapshotID = try fields.required("snapshotId", .id)
+            runtime = try fields.optional("runtime", .choice, default: .auto)
             overrides = try SandboxOverrides(from: &fields)
         }
     }
@@ -87,10 +89,12 @@ public enum SandboxRollback: ProtocolRequest {
     public struct Params: SandboxParams {
         public let sandboxID: String
         public let snapshotID: String
+        public let runtime: RuntimePolicy
 
         public init(from fields: inout ParamsDecoder) throws(ProtocolError) {
             sandboxID = try fields.required("sandboxId", .id)
             snapshotID = try fields.required("snapshotId", .id)
+            runtime = try fields.optional("runtime", .choice, default: .auto)
         }
     }
 

@@ -10,12 +10,15 @@ public enum SandboxSnapshot: ProtocolRequest {
         public let name: String?
         public let labels: [String: String]
         public let runtime: RuntimePolicy
+        /// Whether to answer only when the snapshot outlives a power cut.
+        public let isDurable: Bool
 
         public init(from fields: inout ParamsDecoder) throws(ProtocolError) {
             sandboxID = try fields.required("sandboxId", .id)
             name = try fields.optional("name", .name)
             labels = try fields.optional("labels", .labels, default: [:])
             runtime = try fields.optional("runtime", .choice, default: .auto)
+            isDurable = try fields.optional("durable", .boolean, default: false)
         }
     }
 

@@ -12,7 +12,17 @@ public enum SandboxHibernate: ProtocolRequest {
 public enum SandboxResume: ProtocolRequest {
     public static let method = "sandbox/resume"
     public static let isLifecycleOperation = true
-    public typealias Params = SandboxOnlyParams
+
+    public struct Params: SandboxParams {
+        public let sandboxID: String
+        public let runtime: RuntimePolicy
+
+        public init(from fields: inout ParamsDecoder) throws(ProtocolError) {
+            sandboxID = try fields.required("sandboxId", .id)
+            runtime = try fields.optional("runtime", .choice, default: .auto)
+        }
+    }
+
     public typealias Result = SandboxObject
 }
 

@@ -47,6 +47,24 @@ public enum SnapshotDelete: ProtocolRequest {
     public typealias Result = NullResult
 }
 
+/// A snapshot has come to outlive the engine and a power cut, or will not.
+public struct SnapshotDurability: ServerNotification {
+    public static let method = "snapshot/durability"
+
+    public let snapshotID: String
+    public let isDurable: Bool
+    /// Why it is not.
+    public let reason: String?
+
+    public init(snapshotID: String, isDurable: Bool, reason: String? = nil) {
+        self.snapshotID = snapshotID
+        self.isDurable = isDurable
+        self.reason = reason
+    }
+
+    public var json: JSONValue { .fields(["snapshotId": snapshotID, "durable": isDurable, "reason": reason]) }
+}
+
 /// Lists the files that differ between two snapshots.
 public enum SnapshotDiff: ProtocolRequest {
     public static let method = "snapshot/diff"

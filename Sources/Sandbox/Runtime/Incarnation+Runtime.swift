@@ -17,19 +17,22 @@ extension Incarnation {
 
     /// Captures the processes, without those of commands under way, and runs `body` while everything stands still.
     func captureRuntime<Value: Sendable>(
-        requiringAll: Bool, program: TemplateProgram, _ body: @escaping @Sendable () throws(SandboxError) -> Value
+        requiringAll: Bool, program: TemplateProgram, storingIn folder: StateFolder?,
+        _ body: @escaping @Sendable () throws(SandboxError) -> Value
     ) throws(SandboxError) -> CapturedRuntime<Value> {
         settle()
+        dependentCaptures.enter()
         return try RuntimeCapture.perform(
-            captureRequest(), requiresAll: requiringAll, program: program, whileHeld: body)
+            captureRequest(), requiresAll: requiringAll, program: program, storingIn: folder,
+            isIndependent: { [dependentCaptures] in dependentCaptures.leave() }, whileHeld: body)
     }
 
-    /// Captures all processes and calls `body` with them while they still stand, for it to end them.
+    /// Captures all processes to the disk and calls `body` while they still stand, for it to end them.
     func takeAway(
-        program: TemplateProgram, _ body: @escaping @Sendable (RuntimeState) throws(SandboxError) -> Void
+        to folder: StateFolder, _ body: @escaping @Sendable () throws(SandboxError) -> Void
     ) throws(SandboxError) {
         settle()
-        try RuntimeCapture.takeAway(captureRequest(), program: program, body)
+        try RuntimeCapture.takeAway(captureRequest(), to: folder, body)
     }
 
     /// What a capture would keep now.
@@ -43,7 +46,9 @@ extension Incarnation {
     }
 
     /// Brings captured processes to life. Nothing else may have been started.
-    func restore(_ state: RuntimeState, filter: [UInt8]) throws(SandboxError) {
+    ///
+    /// - Parameter source: the snapshot or sandbox that they are of, for messages.
+    func restore(_ state: RuntimeState, of source: String, filter: [UInt8]) throws(SandboxError) {
         settle()
         do throws(CheckpointError) {
             _ = try state.restore(
@@ -51,7 +56,7 @@ extension Incarnation {
                     initPid: namespaces.process.pid, controlGroups: namespaces.controlGroup.birthplaces, filter: filter)
             )
         } catch {
-            throw SandboxError(error)
+            throw SandboxError(error, of: source)
         }
     }
 }

@@ -1,21 +1,78 @@
 import Checkpoint
+import Glibc
 import Store
 import Synchronization
 
-/// The captured processes of snapshots, ready in memory.
+/// The captured processes of snapshots that are ready in memory. What is on the disk too leaves memory when there is too much of it,
+/// longest unused first.
 final class RuntimeLibrary: Sendable {
-    private let states = Mutex<[SnapshotID: RuntimeState]>([:])
-    private let hibernated = Mutex<[SandboxID: RuntimeState]>([:])
+    private struct Entry {
+        let state: RuntimeState
+        var lastUse: UInt64
+        /// Whether it may leave memory.
+        var isStored: Bool
+    }
 
-    func state(of snapshot: SnapshotID) -> RuntimeState? { states.withLock { $0[snapshot] } }
+    private struct Shelf {
+        var entries: [SnapshotID: Entry] = [:]
+        var clock: UInt64 = 0
 
-    func keep(_ state: RuntimeState, of snapshot: SnapshotID) { states.withLock { $0[snapshot] = state } }
+        mutating func tick() -> UInt64 {
+            clock += 1
+            return clock
+        }
+    }
 
-    func drop(_ snapshot: SnapshotID) { states.withLock { $0[snapshot] = nil } }
+    private let shelf = Mutex(Shelf())
+    /// In bytes: a quarter of the machine's memory.
+    private let budget =
+        UInt64(max(0, sysconf(Int32(_SC_PHYS_PAGES)))) * UInt64(max(0, sysconf(Int32(_SC_PAGESIZE)))) / 4
 
-    func keepHibernated(_ state: RuntimeState, of sandbox: SandboxID) { hibernated.withLock { $0[sandbox] = state } }
+    /// - Parameter load: reads it from the disk.
+    func state(
+        of snapshot: SnapshotID, load: () throws(SandboxError) -> RuntimeState
+    ) throws(SandboxError) -> RuntimeState {
+        let present = shelf.withLock { shelf in
+            let now = shelf.tick()
+            shelf.entries[snapshot]?.lastUse = now
+            return shelf.entries[snapshot]?.state
+        }
+        if let present { return present }
+        let loaded = try load()
+        return shelf.withLock { shelf in
+            // Another one may have been quicker.
+            if let present = shelf.entries[snapshot]?.state { return present }
+            shelf.entries[snapshot] = Entry(state: loaded, lastUse: shelf.tick(), isStored: true)
+            makeRoom(&shelf)
+            return loaded
+        }
+    }
 
-    func takeHibernated(_ sandbox: SandboxID) -> RuntimeState? {
-        hibernated.withLock { $0.removeValue(forKey: sandbox) }
+    /// Keeps a state that is only in memory yet.
+    func keep(_ state: RuntimeState, of snapshot: SnapshotID) {
+        shelf.withLock { shelf in
+            shelf.entries[snapshot] = Entry(state: state, lastUse: shelf.tick(), isStored: false)
+            makeRoom(&shelf)
+        }
+    }
+
+    /// Notes that a state is on the disk.
+    func isStored(_ snapshot: SnapshotID) {
+        shelf.withLock { shelf in
+            shelf.entries[snapshot]?.isStored = true
+            makeRoom(&shelf)
+        }
+    }
+
+    func drop(_ snapshot: SnapshotID) { shelf.withLock { $0.entries[snapshot] = nil } }
+
+    private func makeRoom(_ shelf: inout Shelf) {
+        var total = shelf.entries.values.reduce(UInt64(0)) { $0 + $1.state.memoryBytes }
+        let byAge = shelf.entries.filter(\.value.isStored).sorted { $0.value.lastUse < $1.value.lastUse }
+        // The newest stays: it is what is being used.
+        for (id, entry) in byAge where total > budget && entry.lastUse != shelf.clock {
+            shelf.entries[id] = nil
+            total -= entry.state.memoryBytes
+        }
     }
 }

@@ -1,6 +1,6 @@
-/// FNV-1a with 64 bits (Fowler, Noll, Vo): finds torn and damaged manifests. It protects against accidents, not
+/// FNV-1a with 64 bits (Fowler, Noll, Vo): finds torn and damaged files of the store. It protects against accidents, not
 /// against people who can write to the store.
-func fnv1a64(_ bytes: some Sequence<UInt8>) -> UInt64 {
+public func fnv1a64(_ bytes: some Sequence<UInt8>) -> UInt64 {
     var hash: UInt64 = 0xcbf2_9ce4_8422_2325
     for byte in bytes {
         hash ^= UInt64(byte)
