@@ -1,11 +1,11 @@
 import Kernel
 
-/// Advice that programs gave about their memory, from /proc/PID/smaps, which walks every page: not for a process that waits.
+/// Advice that programs gave about their memory, and what they may do with it, from /proc/PID/smaps, which walks every page: not for a process that waits.
 enum MemoryAdvice {
     /// Codes of VmFlags (proc_pid_smaps(5)).
     private static let codes: [Substring: AreaImage.Advice] = [
         "gd": .growsDown, "hg": .hugePages, "nh": .noHugePages, "wf": .wipedOnFork, "dc": .notForked, "dd": .notDumped,
-        "lo": .locked, "mg": .mergeable, "nr": .noReserve,
+        "lo": .locked, "mg": .mergeable, "nr": .noReserve, "mw": .mayBeWritten,
     ]
 
     static func read(of process: Int32, into layout: inout MemoryLayoutImage) throws(KernelError) {

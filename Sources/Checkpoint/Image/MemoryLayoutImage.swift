@@ -19,6 +19,11 @@ struct MemoryLayoutImage: Codable, Sendable {
         }
     }
 
+    /// Whether an area that shows shared memory may be written.
+    func mayWriteShared(_ index: Int) -> Bool {
+        areas.contains { $0.content == .shared(index) && $0.advice.contains(.mayBeWritten) }
+    }
+
     /// Whether the kernel describes the program alike.
     func isDescribed(as other: MemoryLayoutImage) -> Bool {
         bounds == other.bounds && auxiliaryVector == other.auxiliaryVector
@@ -59,6 +64,8 @@ struct AreaImage: Codable, Sendable {
         static let locked = Advice(rawValue: 64)
         static let mergeable = Advice(rawValue: 128)
         static let noReserve = Advice(rawValue: 256)
+        /// By a later mprotect(2), if not now.
+        static let mayBeWritten = Advice(rawValue: 512)
     }
 
     var size: UInt64 { end - start }

@@ -51,10 +51,15 @@ enum SharedMemory {
         return pieces
     }
 
-    static func make(_ image: SharedMemoryImage, in root: borrowing OwnedFD) throws(KernelError) -> OwnedFD {
+    /// - Parameter mayBeWritten: whether a mapping of it may. A file is not opened for writing without need: it may be of the
+    ///   system, and a lower layer's would be copied.
+    static func make(
+        _ image: SharedMemoryImage, mayBeWritten: Bool, in root: borrowing OwnedFD
+    ) throws(KernelError) -> OwnedFD {
         switch image.kind {
         case .file(let path):
-            return try root.open(try FilePath(validating: path), .readWrite, resolving: .inRoot)
+            return try root.open(
+                try FilePath(validating: path), mayBeWritten ? .readWrite : .read, resolving: .inRoot)
         case .anonymous:
             return try makeMemoryFile("shared", image, seals: 0)
         case .memoryFile(let name, let seals):

@@ -60,7 +60,9 @@ final class RestoreContext {
         _ index: Int, _ body: (borrowing OwnedFD) throws(KernelError) -> Value
     ) throws(KernelError) -> Value {
         if sharedMemory[index] == nil {
-            sharedMemory[index] = Shared(try SharedMemory.make(tree.sharedMemory[index], in: root))
+            let mayBeWritten = tree.processes.contains { $0.memory.mayWriteShared(index) }
+            sharedMemory[index] = Shared(
+                try SharedMemory.make(tree.sharedMemory[index], mayBeWritten: mayBeWritten, in: root))
         }
         guard let memory = sharedMemory[index] else { preconditionFailure("memory was just made") }
         return try body(memory.descriptor)
