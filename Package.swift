@@ -13,6 +13,7 @@ let package = Package(
         .systemLibrary(name: "CJansson", pkgConfig: "jansson", providers: [.apt(["libjansson-dev"])]),
         .systemLibrary(name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
         .systemLibrary(name: "CArchive", pkgConfig: "libarchive", providers: [.apt(["libarchive-dev"])]),
+        .systemLibrary(name: "CNettle", pkgConfig: "nettle", providers: [.apt(["nettle-dev"])]),
 
         // The wire half: bytes to typed requests and back.
         .target(name: "JSON", dependencies: ["CJansson"], swiftSettings: strict),
@@ -22,7 +23,7 @@ let package = Package(
         // The kernel half: system calls, stores, sandboxes.
         .target(name: "CKernel"),
         .target(name: "Kernel", dependencies: ["CKernel"], swiftSettings: strict),
-        .target(name: "Store", dependencies: ["Kernel", "CArchive", "JSON"], swiftSettings: strict),
+        .target(name: "Store", dependencies: ["Kernel", "CArchive", "CNettle", "JSON"], swiftSettings: strict),
         .target(name: "Checkpoint", dependencies: ["Kernel"], swiftSettings: strict),
         .target(name: "InitProtocol"),
         .target(

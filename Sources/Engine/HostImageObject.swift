@@ -9,7 +9,7 @@ enum HostImageObject {
         return ImageObject(
             ref: ImageUse.host.reference, digest: ImageUse.host.reference, sizeBytes: 0, layers: 0,
             createdAt: Timestamp(try root.status().modified),
-            config: .init(env: [:], cwd: "/", user: "root", entrypoint: nil, cmd: nil))
+            config: .init(.none))
     }
 
     /// - Throws: `invalidParams` when `reference` is this image's, for methods that would change it.

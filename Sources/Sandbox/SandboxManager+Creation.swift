@@ -7,12 +7,21 @@ public struct NewSandboxRequest: Sendable {
     public var image: String
     public var name: String?
     public var labels: [String: String]
+    /// Where commands start, and who runs them. Nil: as the image has it.
+    public var directory: String?
+    public var user: String?
+    /// The rest; its environment is added to the image's, and stronger.
     public var config: SandboxConfig
 
-    public init(image: String, name: String? = nil, labels: [String: String] = [:], config: SandboxConfig) {
+    public init(
+        image: String, name: String? = nil, labels: [String: String] = [:], directory: String? = nil,
+        user: String? = nil, config: SandboxConfig
+    ) {
         self.image = image
         self.name = name
         self.labels = labels
+        self.directory = directory
+        self.user = user
         self.config = config
     }
 }
@@ -20,10 +29,18 @@ public struct NewSandboxRequest: Sendable {
 extension SandboxManager {
     /// Makes a sandbox from an image. On failure nothing is left behind.
     public func create(_ request: NewSandboxRequest) throws(SandboxError) -> Sandbox {
-        let image = try onStore { () throws(StoreError) in try store.use(ofImage: request.image) }
-        return try start(
-            image: image, layers: [], name: request.name, labels: request.labels, config: request.config,
-            parentSnapshot: nil)
+        let (image, settings) = try onStore { () throws(StoreError) in try store.use(ofImage: request.image) }
+        var config = request.config
+        config.environment = settings.environment.merging(config.environment) { $1 }
+        config.directory = request.directory ?? settings.directory
+        config.user = request.user ?? settings.user
+        let sandbox = try start(
+            image: image, layers: [], name: request.name, labels: request.labels, config: config, parentSnapshot: nil)
+        if request.directory == nil, settings.directory != ImageSettings.none.directory {
+            // Other runtimes make the folder too. Where it cannot be made, the first command says what is wrong.
+            try? sandbox.files().makeDirectory(settings.directory, parents: true)
+        }
+        return sandbox
     }
 
     /// Makes a sandbox, with a new id, from a snapshot.

@@ -48,7 +48,7 @@ extension SandboxManager {
                 try retire(sandbox, incarnation)
             }
         }
-        durability.followHibernated()
+        durability.followStore()
     }
 
     /// Notes that a sandbox hibernates, and ends what still runs of it.

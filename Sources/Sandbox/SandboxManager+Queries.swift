@@ -20,6 +20,13 @@ extension SandboxManager {
         housekeeping.collectGarbage()
     }
 
+    /// Looks after the store when an image was brought in: it shall outlive a power cut, and the image that bore the name before
+    /// may not be needed any more.
+    public func imageArrived() {
+        durability.followStore()
+        housekeeping.collectGarbage()
+    }
+
     /// Removes an image's name; its layers are deleted in the background when nothing else names them.
     public func removeImage(_ reference: String) throws(SandboxError) {
         try onStore { () throws(StoreError) in try store.removeImage(named: reference) }

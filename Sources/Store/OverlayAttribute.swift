@@ -7,6 +7,8 @@ enum OverlayAttribute {
     static let opaque: FilePath = "user.overlay.opaque"
     /// On an empty regular file in a directory marked `x`: it is a whiteout.
     static let whiteout: FilePath = "user.overlay.whiteout"
+    /// On what was copied up: a handle of the original, or nothing when that is not known.
+    static let origin: FilePath = "user.overlay.origin"
 
     static let hidesLower = [UInt8(ascii: "y")]
     static let mayHoldWhiteoutFiles = [UInt8(ascii: "x")]

@@ -99,7 +99,7 @@ extension Store {
         return record.id
     }
 
-    private func isPresent(_ layer: LayerID) throws(StoreError) -> Bool {
+    func isPresent(_ layer: LayerID) throws(StoreError) -> Bool {
         try onDisk { () throws(KernelError) in try layers.statusIfPresent(of: layer.path) != nil }
     }
 

@@ -141,6 +141,7 @@ enum Samples {
         notification(Progress(token: .string("t"), value: .begin(title: "a"))),
         notification(Progress(token: .string("t"), value: .report(message: "b", percentage: 100))),
         notification(Progress(token: .string("t"), value: .report())),
+        notification(Progress(token: .string("t"), value: .report(completedBytes: 1, totalBytes: 2))),
         notification(Progress(token: .string("t"), value: .end(message: "b"))),
         notification(ExecOutput(token: .string("t"), stream: .stderr, data: "a", encoding: .utf8)),
         notification(

@@ -15,10 +15,14 @@ struct ImportTests {
     }
 
     private func importBytes(
-        _ bytes: [UInt8], as reference: String = "test:1", limits: ImageLimits = ImageLimits()
+        _ bytes: [UInt8], as reference: String = "test:1", limits: ImageLimits = ImageLimits(),
+        idsPerSandbox: UInt32 = 65_536
     ) throws -> ImportedImage {
         try folder.directory.open("archive", [.write, .create, .truncate], permissions: 0o600).writeAll(bytes)
-        return try store.importRootfs(from: folder.path + "/archive", as: reference, limits: limits)
+        var options = ImportOptions()
+        options.limits = limits
+        options.idsPerSandbox = idsPerSandbox
+        return try store.importImage(from: folder.path + "/archive", as: reference, options: options)
     }
 
     private func content(of image: ImportedImage) throws -> OwnedFD { try store.openContent(image.image.layers[0]) }
@@ -85,8 +89,8 @@ struct ImportTests {
         tar.add("a", content: [UInt8](repeating: 0x61, count: 100_000))
         let imported = try importBytes(tar.finished())
         var hash = SHA256()
-        hash.update(tar.finished().span)
-        #expect(imported.image.digest.rawValue == "sha256:" + hash.finish())
+        hash.update(tar.finished())
+        #expect(imported.image.digest == hash.finish())
     }
 
     @Test func namesAreBytes() throws {
@@ -125,20 +129,22 @@ struct ImportTests {
         #expect(status.owner == 1000)
         #expect(status.group == 50)
         #expect(status.modified == FileTime(nanoseconds: 1_700_000_000_123_456_789))
-        #expect(try root.status(of: "large").owner == 3_000_000)
+        #expect(try root.status(of: "large").owner == 0)
     }
 
-    @Test(.enabled(if: isRoot && !hasOtherUsers, "every user id is mapped here"))
-    func ownersThatAreNotMappedAreFoldedAndCounted() throws {
+    /// Where there are no users but root, nobody gains anything by a set-id bit; else a program must not become root's.
+    @Test(arguments: [(ids: UInt32(1), permissions: UInt32(0o4755)), (ids: 1000, permissions: 0o755)])
+    func ownersThatSandboxesDoNotHaveAreFoldedAndCounted(_ ids: UInt32, _ permissions: UInt32) throws {
         var tar = TarBuilder()
-        tar.add("mine")
+        tar.add("mine", mode: 0o4755)
         tar.add("file", mode: 0o4755, owner: 1000, group: 50)
         tar.add("link", .symlink, target: "file", owner: 1000)
-        let imported = try importBytes(tar.finished())
+        let imported = try importBytes(tar.finished(), idsPerSandbox: ids)
         let root = try content(of: imported)
         #expect(imported.losses.foldedOwners == 2)
         #expect(try root.status(of: "file").owner == 0)
-        #expect(try root.status(of: "file").permissions == 0o4755)
+        #expect(try root.status(of: "file").permissions == permissions)
+        #expect(try root.status(of: "mine").permissions == 0o4755)
     }
 
     @Test func commonDevicesAreLeftOut() throws {
@@ -225,7 +231,7 @@ struct ImportTests {
             $0.add("loop/x")
         },
         Hostile("long name", "too long") { $0.add("x", pax: ["path": String(repeating: "n", count: 300)]) },
-        Hostile("OCI layout", "OCI image layout") { $0.add("oci-layout") },
+        Hostile("OCI layout", "'oci-layout' is no JSON") { $0.add("oci-layout") },
         Hostile("docker save", "docker save") { $0.add("manifest.json") },
     ]
 
@@ -273,7 +279,7 @@ struct ImportTests {
 
     @Test func refusesWhatIsNoFile() throws {
         for path in ["/nonexistent/archive.tar", "/tmp", "/dev/null"] {
-            #expect(throws: StoreError.self) { try store.importRootfs(from: path, as: "x") }
+            #expect(throws: StoreError.self) { try store.importImage(from: path, as: "x") }
         }
     }
 
@@ -281,7 +287,8 @@ struct ImportTests {
         try folder.directory.open("archive", [.write, .create], permissions: 0o600)
             .writeAll(smallArchive().finished())
         #expect(throws: StoreError.self) {
-            try store.importRootfs(from: folder.path + "/archive", as: "x", isCancelled: { true })
+            try store.importImage(
+                from: folder.path + "/archive", as: "x", monitor: ImportMonitor(isCancelled: { true }))
         }
         #expect(try store.staging.entries().isEmpty)
     }
@@ -329,9 +336,9 @@ struct ImportTests {
             var hash = SHA256()
             let bytes = Array(text.utf8)
             for start in stride(from: 0, to: bytes.count, by: part) {
-                hash.update(Array(bytes[start..<min(start + part, bytes.count)]).span)
+                hash.update(Array(bytes[start..<min(start + part, bytes.count)]))
             }
-            #expect(hash.finish() == digest)
+            #expect(hash.finish().rawValue == "sha256:" + digest)
         }
     }
 }

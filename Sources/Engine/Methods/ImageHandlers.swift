@@ -1,4 +1,4 @@
-import JSON
+import Kernel
 import Protocol
 import Sandbox
 import Store
@@ -8,10 +8,13 @@ enum ImageImportHandler: RequestHandler {
 
     static func handle(_ params: ImageImport.Params, _ context: RequestContext) async throws -> ImageObject {
         try HostImageObject.refuse(params.ref, method: Request.method)
-        let store = try context.runtime.store
+        let runtime = try context.runtime
+        let options = ImportOptions(context.session.launch)
         let imported = try await BlockingWork.runCancellable { isCancelled in
+            let monitor = ImportMonitor(isCancelled: isCancelled) { context.report($0) }
             do throws(StoreError) {
-                return try store.importRootfs(from: params.path, as: params.ref, isCancelled: isCancelled)
+                return try runtime.store.importImage(
+                    from: params.path, as: params.ref, options: options, monitor: monitor)
             } catch {
                 switch error {
                 case .imageInvalid(let reason): throw ProtocolError.imageInvalid(params.ref, reason: reason)
@@ -20,11 +23,10 @@ enum ImageImportHandler: RequestHandler {
                 }
             }
         }
-        let losses = imported.losses
-        if losses != ImportLosses() {
-            Log.write(
-                "image \(params.ref): \(losses.foldedOwners) entries belong to root now, \(losses.droppedDevices) device "
-                    + "nodes and \(losses.droppedAttributes) extended attributes were left out")
+        runtime.manager.imageArrived()
+        if let losses = imported.losses.sentence {
+            Log.write("image \(params.ref): \(losses)")
+            context.report(.report(message: losses))
         }
         return ImageObject(imported.image, reference: params.ref)
     }
@@ -52,7 +54,8 @@ enum ImageGetHandler: RequestHandler {
         let store = try context.runtime.store
         return try await BlockingWork.run {
             if params.ref == ImageUse.host.reference { return try HostImageObject.make() }
-            return ImageObject(try store.image(named: params.ref), reference: params.ref)
+            let found = try store.reference(named: params.ref)
+            return ImageObject(try store.image(found.digest), reference: found.reference)
         }
     }
 }
@@ -68,12 +71,35 @@ enum ImageRemoveHandler: RequestHandler {
     }
 }
 
+extension ImportOptions {
+    init(_ launch: Launch) {
+        self.init()
+        idsPerSandbox = launch.ids.idsPerSandbox
+    }
+}
+
+extension RequestContext {
+    fileprivate func report(_ progress: ImportProgress) {
+        let percentage = progress.totalBytes > 0 ? Int(100 * progress.completedBytes / progress.totalBytes) : nil
+        report(
+            .report(
+                message: "unpacking", percentage: percentage, completedBytes: Int(progress.completedBytes),
+                totalBytes: Int(progress.totalBytes)))
+    }
+}
+
 extension ImageObject {
     init(_ image: ImageRecord, reference: String) {
         self.init(
             ref: reference, digest: image.digest.rawValue, sizeBytes: Int(image.sizeBytes),
-            layers: image.layers.count, createdAt: Timestamp(image.createdAt),
-            // A plain root filesystem asks for nothing.
-            config: .init(env: [:], cwd: "/", user: "root", entrypoint: nil, cmd: nil))
+            layers: image.layers.count, createdAt: Timestamp(image.createdAt), config: Config(image.settings))
+    }
+}
+
+extension ImageObject.Config {
+    init(_ settings: ImageSettings) {
+        self.init(
+            env: settings.environment, cwd: settings.directory, user: settings.user, entrypoint: settings.entrypoint,
+            cmd: settings.command)
     }
 }

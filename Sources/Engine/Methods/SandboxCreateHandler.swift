@@ -13,13 +13,14 @@ enum SandboxCreateHandler: RequestHandler {
                 reason: "this version of the engine brings host folders in by copy only", fix: "Use mode `copy`.")
         }
         let config = SandboxConfig(
-            environment: params.env, directory: params.cwd, user: params.user, hostname: params.hostname,
+            environment: params.env, hostname: params.hostname,
             limits: SandboxLimits(
                 vcpus: params.vcpus, memMiB: params.memMiB, diskMiB: params.diskMiB, pidsMax: params.pidsMax),
             network: network, idleTimeoutSec: params.timeoutSec,
             onTimeout: params.onTimeout == .destroy ? .destroy : .hibernate)
         let request = NewSandboxRequest(
-            image: params.image, name: params.name, labels: params.labels, config: config)
+            image: params.image, name: params.name, labels: params.labels, directory: params.cwd, user: params.user,
+            config: config)
         let mounts = params.mounts
         return try await SandboxBirth.register(in: runtime) {
             let sandbox = try runtime.manager.create(request)

@@ -115,15 +115,19 @@ public struct Progress: ServerNotification {
 
     public enum Value: Equatable, JSONEncodable {
         case begin(title: String, message: String? = nil, percentage: Int? = nil)
-        case report(message: String? = nil, percentage: Int? = nil)
+        case report(
+            message: String? = nil, percentage: Int? = nil, completedBytes: Int? = nil, totalBytes: Int? = nil)
         case end(message: String? = nil)
 
         public var json: JSONValue {
             switch self {
             case .begin(let title, let message, let percentage):
                 .fields(["kind": "begin", "title": title, "message": message, "percentage": percentage])
-            case .report(let message, let percentage):
-                .fields(["kind": "report", "message": message, "percentage": percentage])
+            case .report(let message, let percentage, let completedBytes, let totalBytes):
+                .fields([
+                    "kind": "report", "message": message, "percentage": percentage, "completedBytes": completedBytes,
+                    "totalBytes": totalBytes,
+                ])
             case .end(let message):
                 .fields(["kind": "end", "message": message])
             }

@@ -9,8 +9,10 @@ public enum SandboxCreate: ProtocolRequest {
         public let name: String?
         public let labels: [String: String]
         public let env: [String: String]
-        public let cwd: String
-        public let user: String
+        /// Nil: the image's.
+        public let cwd: String?
+        /// Nil: the image's.
+        public let user: String?
         public let hostname: String?
         public let vcpus: Int
         public let memMiB: Int
@@ -28,8 +30,8 @@ public enum SandboxCreate: ProtocolRequest {
             name = try fields.optional("name", .name)
             labels = try fields.optional("labels", .labels, default: [:])
             env = try fields.optional("env", .environment, default: [:])
-            cwd = try fields.optional("cwd", .absolutePath, default: "/")
-            user = try fields.optional("user", .user, default: "root")
+            cwd = try fields.optional("cwd", .absolutePath)
+            user = try fields.optional("user", .user)
             hostname = try fields.optional("hostname", .hostname)
             vcpus = try fields.optional("vcpus", .integer(FieldLimit.vcpus), default: 1)
             memMiB = try fields.optional("memMiB", .integer(FieldLimit.memMiB), default: 1024)

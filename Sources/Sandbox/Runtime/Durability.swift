@@ -63,8 +63,8 @@ final class Durability: Sendable {
         return outcome
     }
 
-    /// Makes what hibernates outlive a power cut, a moment later.
-    func followHibernated() { queueFlush() }
+    /// Makes what else is in the store, as what hibernates and images, outlive a power cut, a moment later.
+    func followStore() { queueFlush() }
 
     /// Waits until everything is complete in the store.
     func finish() { publications.sync(flags: .barrier) {} }

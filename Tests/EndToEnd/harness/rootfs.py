@@ -14,20 +14,25 @@ APPLETS = ("sh", "ls", "cat", "echo", "true", "id", "env", "stat", "readlink", "
 def build(path: str, *, mode: str = "w", extra=lambda archive: None) -> None:
     """Writes a root filesystem with a shell; `mode` as of tarfile.open, `extra` may add entries."""
     with tarfile.open(path, mode) as archive:
-        for name in ("bin", "etc", "root", "usr", "home", "home/app", "proc", "tmp"):
-            folder(archive, name)
-        file(archive, "etc/passwd", b"root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000::/home/app:/bin/sh\n")
-        file(archive, "etc/group", b"root:x:0:\napp:x:1000:\n")
-        file(archive, "home/app/owned", b"owned by app\n", uid=1000, gid=1000, mode=0o640)
-        file(archive, "etc/tiny-release", b"tiny 1\n", mtime=981173106)
-        link(archive, "etc/release", "tiny-release")
-        link(archive, "etc/absolute", "/etc/tiny-release")
-        hard_link(archive, "etc/same", "etc/tiny-release")
-        if os.path.exists("/bin/busybox"):
-            add_busybox(archive)
-        else:
-            add_host_programs(archive)
+        fill(archive)
         extra(archive)
+
+
+def fill(archive: tarfile.TarFile) -> None:
+    """The entries of a root filesystem with a shell."""
+    for name in ("bin", "etc", "root", "usr", "home", "home/app", "proc", "tmp"):
+        folder(archive, name)
+    file(archive, "etc/passwd", b"root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000::/home/app:/bin/sh\n")
+    file(archive, "etc/group", b"root:x:0:\napp:x:1000:\n")
+    file(archive, "home/app/owned", b"owned by app\n", uid=1000, gid=1000, mode=0o640)
+    file(archive, "etc/tiny-release", b"tiny 1\n", mtime=981173106)
+    link(archive, "etc/release", "tiny-release")
+    link(archive, "etc/absolute", "/etc/tiny-release")
+    hard_link(archive, "etc/same", "etc/tiny-release")
+    if os.path.exists("/bin/busybox"):
+        add_busybox(archive)
+    else:
+        add_host_programs(archive)
 
 
 def add_busybox(archive: tarfile.TarFile) -> None:
@@ -50,8 +55,8 @@ def add_host_programs(archive: tarfile.TarFile) -> None:
             file(archive, library[1:], binary.read(), mode=0o755)
 
 
-def folder(archive: tarfile.TarFile, name: str, mode: int = 0o755) -> None:
-    _add(archive, name, type=tarfile.DIRTYPE, mode=mode)
+def folder(archive: tarfile.TarFile, name: str, mode: int = 0o755, **fields) -> None:
+    _add(archive, name, type=tarfile.DIRTYPE, mode=mode, **fields)
 
 
 def file(archive: tarfile.TarFile, name: str, data: bytes = b"", **fields) -> None:

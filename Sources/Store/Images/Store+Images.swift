@@ -7,11 +7,15 @@ public struct ImageReference: Sendable, Hashable {
 }
 
 extension Store {
+    /// What the image is called that `name` stands for, and which it is.
+    /// - Throws: `imageNotFound`, `storeCorrupt`, `newerVersion`.
+    public func reference(named name: String) throws(StoreError) -> ImageReference { try find(name).reference }
+
     /// The image that `reference` stands for.
     /// - Throws: `imageNotFound`, `storeCorrupt`, `newerVersion`.
     public func image(named reference: String) throws(StoreError) -> ImageRecord {
         do throws(StoreError) {
-            return try image(digest(of: reference))
+            return try image(find(reference).reference.digest)
         } catch {
             guard case .imageNotFound = error else { throw error }
             throw .imageNotFound(reference)
@@ -51,10 +55,10 @@ extension Store {
     public func removeImage(named reference: String) throws(StoreError) {
         // Exclusive, so that no sandbox is made on the image between the check and the removal.
         let lock = try StoreLock.take(.exclusive, in: root, storePath: path)
-        let digest = try digest(of: reference)
-        let isOnlyName = try listReferences().records.count { $0.digest == digest } == 1
-        if isOnlyName, let user = try userOfImage(digest) { throw .imageInUse(reference, by: user) }
-        try onDisk { () throws(KernelError) in try references.removeFile(Self.fileName(of: reference)) }
+        let (file, found) = try find(reference)
+        let isOnlyName = try listReferences().records.count { $0.digest == found.digest } == 1
+        if isOnlyName, let user = try userOfImage(found.digest) { throw .imageInUse(reference, by: user) }
+        try onDisk { () throws(KernelError) in try references.removeFile(file) }
         lock.release()
     }
 
@@ -86,13 +90,16 @@ extension Store {
         }
     }
 
-    private func digest(of name: String) throws(StoreError) -> ImageDigest {
-        do throws(StoreError) {
-            return try reference(Self.fileName(of: name)).digest
-        } catch {
-            guard case .imageNotFound = error else { throw error }
-            throw .imageNotFound(name)
+    /// The file of a reference, in the order of `possibleFiles`, and what is in it.
+    private func find(_ name: String) throws(StoreError) -> (file: FilePath, reference: ImageReference) {
+        for file in Self.possibleFiles(of: name) {
+            do throws(StoreError) {
+                return (file, try reference(file))
+            } catch {
+                guard case .imageNotFound = error else { throw error }
+            }
         }
+        throw .imageNotFound(name)
     }
 
     private func reference(_ file: FilePath) throws(StoreError) -> ImageReference {
@@ -102,9 +109,18 @@ extension Store {
             ImageReference.init(json:))
     }
 
+    /// References that mean the same have one file. The second one is that of version 0.1, which took them literally.
+    private static func possibleFiles(of reference: String) -> [FilePath] {
+        [fileName(of: reference), literalFileName(of: reference)]
+    }
+
+    private static func fileName(of reference: String) -> FilePath {
+        literalFileName(of: ImageName(reference).familiar)
+    }
+
     /// Any reference as a file name: letters, digits, `-` and `_` stand for themselves, other bytes are `%` and two
     /// digits; one that would be too long is named by its checksum, the reference itself is in the file.
-    static func fileName(of reference: String) -> FilePath {
+    private static func literalFileName(of reference: String) -> FilePath {
         var name = ""
         for byte in reference.utf8 {
             switch byte {

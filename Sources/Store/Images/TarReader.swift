@@ -4,27 +4,27 @@ import Kernel
 /// Reads the entries of a tar archive from a decompressed stream.
 struct TarReader: ~Copyable {
     private let archive: ArchiveHandle
-    private let stream: DecompressedStream
+    private let source: BlockLender
 
-    init(_ stream: DecompressedStream) throws(StoreError) {
-        self.stream = stream
+    init(_ source: BlockLender) throws(StoreError) {
+        self.source = source
         archive = ArchiveHandle()
         // unsafe, here and below: the reader is alive and lent for one call.
         try archive.check(unsafe archive_read_support_format_tar(archive.pointer))
-        // unsafe: the stream outlives the reader, which keeps it.
-        let context = unsafe Unmanaged.passUnretained(stream).toOpaque()
-        try check(
-            unsafe archive_read_open(archive.pointer, context, nil, { unsafe TarReader.readBlock($0, $1, $2) }, nil))
+        // A layer that changes no file is an archive without entries, or even without the blocks that end one.
+        try archive.check(unsafe archive_read_support_format_empty(archive.pointer))
+        // unsafe: the source outlives the reader, which keeps it.
+        let context = unsafe Unmanaged.passUnretained(source).toOpaque()
+        try check(unsafe archive_read_open(archive.pointer, context, nil, { unsafe TarReader.lend($1, $2) }, nil))
     }
 
     /// Hands libarchive the next block of the stream (archive_read_open(3)).
-    private static func readBlock(
-        _ archive: OpaquePointer?, _ context: UnsafeMutableRawPointer?,
-        _ block: UnsafeMutablePointer<UnsafeRawPointer?>?
+    private static func lend(
+        _ context: UnsafeMutableRawPointer?, _ block: UnsafeMutablePointer<UnsafeRawPointer?>?
     ) -> Int {
         guard let context = unsafe context else { return -1 }
-        let stream = unsafe Unmanaged<DecompressedStream>.fromOpaque(context).takeUnretainedValue()
-        guard let bytes = unsafe stream.next() else { return -1 }
+        let source = unsafe Unmanaged<BlockLender>.fromOpaque(context).takeUnretainedValue()
+        guard let bytes = unsafe source.next() else { return -1 }
         unsafe block?.pointee = bytes.baseAddress
         return bytes.count
     }
@@ -39,12 +39,15 @@ struct TarReader: ~Copyable {
     }
 
     /// Writes the current entry's content; what the archive leaves out of a sparse file stays a hole.
-    mutating func writeContent(to file: borrowing OwnedFD) throws(StoreError) {
+    /// - Returns: where the last byte that was written ends; a hole may follow.
+    mutating func writeContent(to file: borrowing OwnedFD) throws(StoreError) -> Int64 {
+        var end: Int64 = 0
         while true {
             var start: UnsafeRawPointer?
             var size = 0
             var offset: la_int64_t = 0
-            guard try check(unsafe archive_read_data_block(archive.pointer, &start, &size, &offset)) else { return }
+            let isMore = try check(unsafe archive_read_data_block(archive.pointer, &start, &size, &offset))
+            if !isMore { return end }
             // unsafe: libarchive lends its buffer until the next call.
             let block = unsafe UnsafeRawBufferPointer(start: start, count: size)
             do throws(KernelError) {
@@ -52,6 +55,7 @@ struct TarReader: ~Copyable {
             } catch {
                 throw StoreError(error)
             }
+            if size > 0 { end = Int64(offset) + Int64(size) }
         }
     }
 
@@ -61,7 +65,7 @@ struct TarReader: ~Copyable {
         do throws(StoreError) {
             return try archive.check(result)
         } catch {
-            throw stream.failure ?? error
+            throw source.failure ?? error
         }
     }
 }
