@@ -48,7 +48,8 @@ import Testing
         let id = SnapshotID.random()
         try store.createSnapshot(
             SnapshotRecord(id: id, sandbox: sandbox.id, image: .host, layers: sandbox.layers, sizeBytes: 0))
-        #expect(try store.openRuntime(of: id) == nil)
+        // Not `#expect(… == nil)`: what cannot be copied cannot be captured by the macro.
+        if (try store.openRuntime(of: id)) != nil { Issue.record("a snapshot without processes has a runtime folder") }
         let staged = try store.stageRuntime()
         try writeFile("memory", "pages", in: store.open(staged))
         try store.publish(staged, for: id)
