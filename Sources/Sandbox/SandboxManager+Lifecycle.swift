@@ -21,8 +21,9 @@ extension SandboxManager {
         unregister(sandbox)
         incarnation?.destroy()
         try onStore { () throws(StoreError) in try store.deleteSandbox(record.id) }
-        // Its own layers may be nobody's now.
-        if record.layers.isEmpty { housekeeping.emptyTrash() } else { housekeeping.collectGarbage() }
+        // Its own layers may be nobody's now, and its image's, when the name has come to stand for another one.
+        let hadNoLayers = record.layers.isEmpty && record.image.layers.isEmpty
+        if hadNoLayers { housekeeping.emptyTrash() } else { housekeeping.collectGarbage() }
         let (cpu, peak) = sandbox.state.withLock { ($0.pastCPUMicroseconds, $0.pastPeakMemoryBytes) }
         return FinalUsage(
             cpuMs: Double(cpu) / 1000, peakMemoryBytes: peak,
