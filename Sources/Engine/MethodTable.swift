@@ -3,7 +3,7 @@ enum MethodTable {
     private static let all: [any RequestHandler.Type] = [
         InitializeHandler.self, ShutdownHandler.self, DiscoverHandler.self,
         SandboxCreateHandler.self, SandboxExecHandler.self, SandboxSnapshotHandler.self, SandboxExplainHandler.self,
-        SandboxRestoreHandler.self, SandboxForkHandler.self, SandboxRollbackHandler.self,
+        SandboxRestoreHandler.self, SandboxForkHandler.self, SandboxRaceHandler.self, SandboxRollbackHandler.self,
         SandboxHibernateHandler.self, SandboxResumeHandler.self, SandboxDestroyHandler.self, SandboxGetHandler.self,
         SandboxListHandler.self, SandboxSetTimeoutHandler.self, SandboxStatsHandler.self, SandboxDiffHandler.self,
         SnapshotListHandler.self, SnapshotGetHandler.self, SnapshotDeleteHandler.self, SnapshotDiffHandler.self,

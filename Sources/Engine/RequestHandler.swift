@@ -50,18 +50,30 @@ struct RequestContext: Sendable {
     }
 }
 
-/// A request's turn among those on one process, and what is to happen behind its answer.
+/// A request's turn among those on one sandbox and on one process, and what is to happen behind its answer.
 final class RequestTurn: Sendable {
+    private let sandboxTicket: SandboxOrder.Ticket?
     private let ticket: SandboxOrder.Ticket?
     private let behindAnswer = Mutex<(@Sendable () -> Void)?>(nil)
 
-    /// - Parameter ticket: nil for a request whose order does not matter.
-    init(_ ticket: SandboxOrder.Ticket?) { self.ticket = ticket }
+    /// - Parameters:
+    ///   - ticket: among those on one process; nil for a request whose order does not matter.
+    ///   - sandboxTicket: nil for a request on no sandbox.
+    init(_ ticket: SandboxOrder.Ticket?, onSandbox sandboxTicket: SandboxOrder.Ticket?) {
+        self.ticket = ticket
+        self.sandboxTicket = sandboxTicket
+    }
 
-    func come() async { await ticket?.turn() }
+    func come() async {
+        await sandboxTicket?.turn()
+        await ticket?.turn()
+    }
 
     /// The request has taken effect: those behind it may go on, although it has no answer yet. Again is harmless.
     func pass() { ticket?.finish() }
+
+    /// As `pass`, for those on the sandbox.
+    func passSandbox() { sandboxTicket?.finish() }
 
     /// Has something done right after the answer was queued.
     func afterAnswer(_ body: @escaping @Sendable () -> Void) { behindAnswer.withLock { $0 = body } }

@@ -96,16 +96,16 @@ final class Session: Sendable {
             let initialization = state.withLock { $0.initialization }
             let sandbox = handler.sandboxID(in: params)
             let ticket = sandbox.map { order.draw($0, handler.orderKind) }
-            let turn = RequestTurn(handler.processKey(in: params).map { order.draw($0, .exclusive) })
+            let turn = RequestTurn(
+                handler.processKey(in: params).map { order.draw($0, .exclusive) }, onSandbox: ticket)
             // The task waits for the lock that it was registered under, so it cannot end before it is known.
             state.withLock { state in
                 state.running[id] = Task { [self] in
                     if !isInitialize { await initialization.passed() }
-                    await ticket?.turn()
                     await turn.come()
                     let answer = await run(handler, params, sandbox, id, turn)
                     turn.pass()
-                    ticket?.finish()
+                    turn.passSandbox()
                     forget(id)
                     writer.send(answer)
                     turn.answered()

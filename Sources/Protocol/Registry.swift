@@ -5,7 +5,8 @@ public enum Registry {
     public static let requests: [any ProtocolRequest.Type] = [
         Initialize.self, Shutdown.self, Discover.self,
         SandboxCreate.self, SandboxExec.self, SandboxSnapshot.self, SandboxExplain.self, SandboxRestore.self,
-        SandboxFork.self, SandboxRollback.self, SandboxHibernate.self, SandboxResume.self, SandboxDestroy.self,
+        SandboxFork.self, SandboxRace.self, SandboxRollback.self, SandboxHibernate.self, SandboxResume.self,
+        SandboxDestroy.self,
         SandboxGet.self, SandboxList.self, SandboxSetTimeout.self, SandboxStats.self, SandboxDiff.self,
         SnapshotList.self, SnapshotGet.self, SnapshotDelete.self, SnapshotDiff.self, SnapshotExport.self,
         SnapshotImport.self,

@@ -120,7 +120,6 @@ extension SandboxManager {
     /// On failure the sandbox is as it was.
     /// - Throws: `snapshotIncompatible` when the snapshot is not of this sandbox or of one that it descends from.
     public func rollback(_ sandbox: Sandbox, to id: String, runtime: RuntimeChoice) throws(SandboxError) {
-        let former = try sandbox.running()
         let (snapshot, facts) = try snapshotRecord(id)
         var (record, config) = sandbox.state.withLock { ($0.record, $0.config) }
         guard ([sandbox.id] + config.ancestors).contains(snapshot.sandbox.rawValue) else {
@@ -129,25 +128,58 @@ extension SandboxManager {
                 reason: "it is of sandbox \(snapshot.sandbox), which \(sandbox.id) does not descend from; use restore")
         }
         config.takeEnvironment(of: facts.config)
+        record.config = config.json
+        record.parentSnapshot = snapshot.id
+        try replace(sandbox, by: (snapshot, facts), record, config, runtime, reason: "rolled back to \(id)")
+    }
+
+    /// Puts the files and processes of another sandbox, which stands on the same image, in the place of the present ones. The
+    /// id and the configuration stay; commands end. The other sandbox stays as it is.
+    ///
+    /// On failure the sandbox is as it was.
+    public func adopt(_ sandbox: Sandbox, from other: Sandbox, runtime: RuntimeChoice) throws(SandboxError) {
+        let taken = try snapshot(other, name: nil, labels: [:], runtime: runtime, isDurable: false)
+        let id = taken.record.id.rawValue
+        do throws(SandboxError) {
+            let (snapshot, facts) = try snapshotRecord(id)
+            let (record, config) = sandbox.state.withLock { ($0.record, $0.config) }
+            try replace(sandbox, by: (snapshot, facts), record, config, runtime, reason: "took over from \(other.id)")
+        } catch {
+            // The first failure is the one to tell; a snapshot that stays is listed.
+            try? deleteSnapshot(id)
+            throw error
+        }
+        try deleteSnapshot(id)
+    }
+
+    /// - Parameters:
+    ///   - record: the sandbox's, with what else is to change in it.
+    ///   - config: what the record's configuration says.
+    private func replace(
+        _ sandbox: Sandbox, by state: (snapshot: SnapshotRecord, facts: SnapshotFacts), _ record: SandboxRecord,
+        _ config: SandboxConfig, _ runtime: RuntimeChoice, reason: String
+    ) throws(SandboxError) {
+        let former = try sandbox.running()
+        let (snapshot, facts) = state
+        let id = snapshot.id.rawValue
         let processes = try runtimeState(of: snapshot, facts.report, runtime)
         let layers = try onStore { () throws(StoreError) in try store.shortened(snapshot.layers) }
-        let before = record
-        let prepared = try onStore { () throws(StoreError) in try store.prepareFiles(for: before, on: layers) }
+        let prepared = try onStore { () throws(StoreError) in try store.prepareFiles(for: record, on: layers) }
         var incarnation: Incarnation?
         do throws(SandboxError) {
-            var next = record
-            next.config = config.json
             let base = try bases.base(of: record.image)
             let files = layered(id: record.id, files: prepared, on: layers, base)
             incarnation = try incarnate(
                 record.id, config, .toMount(files), processes, of: id, nextProcessNumber: former.processTable.nextNumber
             )
+            var switched = record
             let previous = try onStore { () throws(StoreError) in
-                try store.switchFiles(of: &next, to: prepared, layers: layers, parentSnapshot: snapshot.id)
+                try store.switchFiles(
+                    of: &switched, to: prepared, layers: layers, parentSnapshot: record.parentSnapshot)
             }
-            record = next
+            let next = switched
             sandbox.retire(former)
-            change(sandbox, to: .running, reason: "rolled back to \(id)") { state in
+            change(sandbox, to: .running, reason: reason) { state in
                 state.record = next
                 state.config = config
                 state.incarnation = incarnation
@@ -160,9 +192,9 @@ extension SandboxManager {
             housekeeping.discard(previous, of: next.id)
         } catch {
             incarnation?.destroy()
-            try? store.discardFiles(prepared, of: before.id)
+            try? store.discardFiles(prepared, of: record.id)
             throw error
         }
-        housekeeping.replenishFiles(overlayMountPoints: before.overlayMountPoints)
+        housekeeping.replenishFiles(overlayMountPoints: record.overlayMountPoints)
     }
 }

@@ -45,6 +45,12 @@ enum Samples {
         return snapshot
     }()
 
+    static let wonRace = RaceResult(
+        outcome: .won, sandboxID: "run0123456789abcdef", exitCode: 0, signal: "SIGKILL", stdout: "a", stderr: "b",
+        duration: .milliseconds(5))
+    static let lostRace = RaceResult(
+        outcome: .lost, sandboxID: "run0123456789abcdef", duration: .zero, reason: "another was quicker")
+
     static let runningProcess = ProcessObject(
         id: "p1", pid: 12, name: nil, command: .shell("sleep 9"), startedAt: time, status: .running, exitCode: nil,
         signal: nil, pty: nil, outputCursor: 0)
@@ -97,6 +103,8 @@ enum Samples {
             ])),
         result(SandboxRestore.self, fullSandbox),
         result(SandboxFork.self, .init(sandboxes: [forkedSandbox, smallSandbox], pause: .microseconds(1))),
+        result(SandboxRace.self, .init(winner: 0, sandbox: fullSandbox, results: [wonRace, lostRace])),
+        result(SandboxRace.self, .init(winner: nil, sandbox: nil, results: [])),
         result(SandboxRollback.self, fullSandbox), result(SandboxHibernate.self, fullSandbox),
         result(SandboxResume.self, fullSandbox),
         result(SandboxDestroy.self, .init(cpuTime: .seconds(1), memPeakBytes: 4096, uptime: .seconds(100_000))),

@@ -52,13 +52,18 @@ extension SandboxCommand {
     }
 }
 
-extension SandboxExec.Result {
+extension CommandResult {
     /// What timeout(1) exits with, too.
     private static let timeoutCode = 124
 
+    /// As the protocol has it: 124 after a timeout, 128 + n after signal n.
+    var exitCode: Int { timedOut ? Self.timeoutCode : status.code }
+}
+
+extension SandboxExec.Result {
     fileprivate init(_ result: CommandResult, encoding: DataEncoding) {
         self.init(
-            exitCode: result.timedOut ? Self.timeoutCode : result.status.code, signal: result.status.signalName,
+            exitCode: result.exitCode, signal: result.status.signalName,
             stdout: encoding.encode(result.output), stderr: encoding.encode(result.errorOutput),
             duration: .milliseconds(result.durationMs), timedOut: result.timedOut, truncated: result.truncated)
     }

@@ -20,6 +20,9 @@ enum FieldLimit {
     static let pids = 2...4_194_304
     static let mounts = 0...256
     static let forkCount = 1...1000
+    static let raceChildren = 1...100
+    /// Bytes of each output stream of each child of a race; 100 children's fit a message.
+    static let raceOutputBytes = 0...262_144
     /// A year. 0 disables.
     static let timeoutSec = 0...31_536_000
     /// Up to 24.8 days, the largest delay that a client's timer has (2³¹ - 1 ms).

@@ -1,4 +1,5 @@
 export { Isorun } from './isorun'
 export { Sandbox } from './sandbox'
+export type { RaceResult } from './sandbox'
 export * from './errors'
 export * from './types'

@@ -8,10 +8,26 @@ import { snapshotFromWire } from './snapshots'
 import type { WireSnapshot } from './snapshots'
 import type {
     CallOptions, Command, DestroyResult, DirectoryEntry, ExecOptions, ExecResult, ExecStreamOptions, FileChange,
-    ForkOptions, Labels, ProcessVerdict, SandboxInfo, SandboxStats, Snapshot, SnapshotOptions, WriteFileOptions,
+    ForkOptions, Labels, ProcessVerdict, RaceChild, RaceEntry, RaceOptions, SandboxInfo, SandboxStats, Snapshot, SnapshotOptions, WriteFileOptions,
 } from './types'
 
 const MAX_PORT = 65535
+
+interface WireRace {
+    winner?: number
+    sandbox?: SandboxInfo
+    results: RaceEntry[]
+}
+
+/** What a race came to. */
+export interface RaceResult {
+    /** The winner's place among the children; undefined when none succeeded. */
+    winner?: number
+    /** The winner or, with `adopt`, the sandbox itself. */
+    sandbox?: Sandbox
+    /** One for each child, in their order. */
+    results: RaceEntry[]
+}
 
 /** @internal What a sandbox needs of the client that it came from. */
 export interface SandboxContext {
@@ -139,6 +155,24 @@ export class Sandbox {
             (late) => Sandbox.discard(this.context, late.sandboxes),
         )
         return sandboxes.map((info) => Sandbox.attach(this.context, info))
+    }
+
+    /**
+     * Forks the sandbox, runs one command in each child, and keeps the one that succeeds first; the others are gone. Without
+     * a success `sandbox` is undefined. With `adopt` this sandbox itself takes over what the winner has made.
+     */
+    async race(children: readonly RaceChild[], raceOptions: RaceOptions = {},
+               options: CallOptions = {}): Promise<RaceResult> {
+        const { sandbox, ...rest } = await this.call<WireRace>(
+            'sandbox/race', { ...raceOptions, children }, options,
+            (late) => {
+                if (late.sandbox !== undefined && late.sandbox.id !== this.id) {
+                    Sandbox.discard(this.context, [late.sandbox])
+                }
+            },
+        )
+        if (sandbox === undefined) return rest
+        return { ...rest, sandbox: sandbox.id === this.id ? this : Sandbox.attach(this.context, sandbox) }
     }
 
     /** Takes the processes out of memory; the id stays valid. */

@@ -159,6 +159,41 @@ export interface ForkOptions {
     runtime?: RuntimeMode
 }
 
+/** One child of a race: its command, and what differs in it from the sandbox. */
+export interface RaceChild extends SandboxOverrides {
+    command: Command
+    cwd?: string
+    user?: string
+    /** After this the command is killed and has failed. */
+    timeoutMs?: number
+}
+
+export interface RaceOptions {
+    /** When a command has succeeded; so far only exit code 0 counts. */
+    success?: 'exit0'
+    /** Put the winner's files and processes in the place of the sandbox's own. */
+    adopt?: boolean
+    runtime?: RuntimeMode
+    /** Of each output stream of each child; default 64 KiB. */
+    maxOutputBytes?: number
+}
+
+/** What became of one child of a race. */
+export interface RaceEntry {
+    outcome: 'won' | 'failed' | 'lost'
+    /** Gone, unless it won and was not adopted. */
+    sandboxId: string
+    /** Undefined for a command that was killed because it lost, or did not start. */
+    exitCode?: number
+    signal?: string
+    stdout: string
+    stderr: string
+    durationMs: number
+    timedOut: boolean
+    /** Why there is no exit code. */
+    reason?: string
+}
+
 /** A line for `/bin/sh -c`, or a program and its arguments. */
 export type Command = string | readonly string[]
 
