@@ -86,6 +86,9 @@ enum ErrorTranslation {
         case .treeTooDeep(let path):
             .limitExceeded(limit: "depth", "the folders below `\(path.prefix(200))` are nested too deeply")
         case .notCopyable(let path, let reason): .permissionDenied(path, reason: reason)
+        case .programMissing(let program, let package):
+            .hostUnsupported(
+                feature: program, reason: "the program \(program) is missing", fix: "apt-get install \(package)")
         case .cancelled: .requestCancelled()
         case .kernel(let error): translate(error)
         }

@@ -7,6 +7,7 @@ enum MethodTable {
         SandboxHibernateHandler.self, SandboxResumeHandler.self, SandboxDestroyHandler.self, SandboxGetHandler.self,
         SandboxListHandler.self, SandboxSetTimeoutHandler.self, SandboxStatsHandler.self, SandboxDiffHandler.self,
         SnapshotListHandler.self, SnapshotGetHandler.self, SnapshotDeleteHandler.self, SnapshotDiffHandler.self,
+        SnapshotExportHandler.self, SnapshotImportHandler.self,
         ImageImportHandler.self, ImageListHandler.self, ImageGetHandler.self, ImageRemoveHandler.self,
         ProcessStartHandler.self, ProcessWriteHandler.self, ProcessCloseStdinHandler.self, ProcessSignalHandler.self,
         ProcessResizeHandler.self, ProcessAttachHandler.self, ProcessDetachHandler.self, ProcessWaitHandler.self,

@@ -27,6 +27,34 @@ extension SandboxManager {
         housekeeping.collectGarbage()
     }
 
+    /// Writes a snapshot into one new file, with its processes; waits until these are on the disk.
+    ///
+    /// - Returns: the file's size in bytes.
+    public func exportSnapshot(
+        _ id: String, to path: String, isCancelled: @escaping @Sendable () -> Bool
+    ) throws(SandboxError) -> Int64 {
+        let record = try snapshotRecord(id).record
+        durability.finish()
+        do throws(StoreError) {
+            return try store.exportSnapshot(record.id, to: path, isCancelled: isCancelled)
+        } catch {
+            throw SandboxError(error, path: path)
+        }
+    }
+
+    /// Brings an exported snapshot into the store.
+    public func importSnapshot(
+        from path: String, isCancelled: @escaping @Sendable () -> Bool
+    ) throws(SandboxError) -> (record: SnapshotRecord, facts: SnapshotFacts) {
+        let record: SnapshotRecord
+        do throws(StoreError) {
+            record = try store.importSnapshot(from: path, isCancelled: isCancelled)
+        } catch {
+            throw SandboxError(error, path: path)
+        }
+        return try snapshotRecord(record.id.rawValue)
+    }
+
     /// Removes an image's name; its layers are deleted in the background when nothing else names them.
     public func removeImage(_ reference: String) throws(SandboxError) {
         try onStore { () throws(StoreError) in try store.removeImage(named: reference) }

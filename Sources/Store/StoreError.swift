@@ -25,6 +25,8 @@ public enum StoreError: Error, Sendable {
     case treeTooDeep(path: String)
     /// An entry cannot be copied faithfully, as a device node in a user namespace.
     case notCopyable(path: String, reason: String)
+    /// A program of the host is needed for it.
+    case programMissing(String, package: String)
     case cancelled
     case kernel(KernelError)
 
@@ -74,6 +76,8 @@ extension StoreError: CustomStringConvertible {
             "The folders below '\(path.prefix(200))' are nested deeper than \(TreeLimits.maxDepth) levels."
         case .notCopyable(let path, let reason):
             "'\(path)' cannot be copied: \(reason)."
+        case .programMissing(let program, let package):
+            "The program \(program) is needed for this; install the package \(package)."
         case .cancelled:
             "The operation was cancelled."
         case .kernel(let error):

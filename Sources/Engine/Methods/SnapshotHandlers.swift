@@ -38,6 +38,31 @@ enum SnapshotDeleteHandler: RequestHandler {
     }
 }
 
+enum SnapshotExportHandler: RequestHandler {
+    typealias Request = SnapshotExport
+
+    static func handle(_ params: SnapshotExport.Params, _ context: RequestContext) async throws -> SnapshotExport.Result
+    {
+        let manager = try context.runtime.manager
+        let size = try await BlockingWork.runCancellable { isCancelled in
+            try manager.exportSnapshot(params.snapshotID, to: params.path, isCancelled: isCancelled)
+        }
+        return SnapshotExport.Result(path: params.path, sizeBytes: Int(size))
+    }
+}
+
+enum SnapshotImportHandler: RequestHandler {
+    typealias Request = SnapshotImport
+
+    static func handle(_ params: SnapshotImport.Params, _ context: RequestContext) async throws -> SnapshotObject {
+        let manager = try context.runtime.manager
+        let (record, facts) = try await BlockingWork.runCancellable { isCancelled in
+            try manager.importSnapshot(from: params.path, isCancelled: isCancelled)
+        }
+        return SnapshotObject(record, facts.report, memoryBytes: facts.memoryBytes, pauseMs: facts.pauseMs)
+    }
+}
+
 enum SnapshotDiffHandler: RequestHandler {
     typealias Request = SnapshotDiff
 

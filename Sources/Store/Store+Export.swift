@@ -1,0 +1,148 @@
+import Kernel
+
+extension Store {
+    /// Writes a snapshot, with all that is needed to restore it elsewhere, into a new file.
+    ///
+    /// - Parameter path: on the host, absolute.
+    /// - Returns: the file's size in bytes.
+    /// - Throws: `snapshotNotFound`, `snapshotCorrupt`, `programMissing`, `cancelled`, `noSpace`, `kernel` with the path when
+    ///   it cannot be written or is taken. On failure there is no file.
+    public func exportSnapshot(
+        _ id: SnapshotID, to path: String, isCancelled: @escaping @Sendable () -> Bool
+    ) throws(StoreError) -> Int64 {
+        let record = try snapshot(id)
+        let target = try ExportTarget.make(path)
+        var members = ["\(StoreLayout.snapshots)/\(id)"]
+        for layer in record.layers + record.image.layers { members.append("\(StoreLayout.layers)/\(layer)") }
+        do throws(StoreError) {
+            try SnapshotArchive.write(members, of: self.path, to: target.temporaryPath, isCancelled: isCancelled)
+            return try target.publish()
+        } catch {
+            target.discard()
+            // What it needs may have been deleted meanwhile.
+            _ = try snapshot(id)
+            throw error
+        }
+    }
+
+    /// Brings an exported snapshot into the store.
+    ///
+    /// It keeps its id, unless a snapshot of that id is there already: then it gets a new one.
+    /// - Throws: `snapshotCorrupt`, `newerVersion`, `programMissing`, `cancelled`, `noSpace`, `kernel`. On failure nothing is left.
+    public func importSnapshot(
+        from path: String, isCancelled: @escaping @Sendable () -> Bool
+    ) throws(StoreError) -> SnapshotRecord {
+        // Asked first: whoever names a wrong path is told so.
+        _ = try onDisk { () throws(KernelError) in try OwnedFD.open(FilePath(verbatim: path), .read) }
+        let name = FilePath(verbatim: "import-\(randomHex16())")
+        try onDisk { () throws(KernelError) in try staging.makeDirectory(name, permissions: 0o700) }
+        do throws(StoreError) {
+            try SnapshotArchive.read(
+                path, into: self.path("staging", engine.rawValue, name.description), isCancelled: isCancelled)
+            let record = try publishImport(try staging.openFolder(name), from: path)
+            try discardStaged(name)
+            return record
+        } catch {
+            try discardStaged(name)
+            throw error
+        }
+    }
+
+    private func publishImport(_ folder: consuming OwnedFD, from path: String) throws(StoreError) -> SnapshotRecord {
+        func damaged(_ reason: String) -> StoreError {
+            .snapshotCorrupt("", reason: "\(path) is no export of a snapshot: \(reason)")
+        }
+        guard
+            let importedSnapshots = try onDisk({ () throws(KernelError) in
+                try folder.openDirectoryIfPresent(StoreLayout.snapshots)
+            })
+        else { throw damaged("there is no snapshot in it") }
+        let ids: [SnapshotID] = try identifiers(in: importedSnapshots)
+        guard let id = ids.first, ids.count == 1 else { throw damaged("there are \(ids.count) snapshots in it") }
+        var record = try Manifest.read(
+            FilePath(verbatim: "\(id)/\(StoreLayout.manifest)"), in: importedSnapshots, of: "The snapshot in \(path)",
+            ifMissing: damaged("its manifest is missing"), ifCorrupt: { damaged($0) }, SnapshotRecord.init(json:))
+        if record.id != id { throw damaged("its manifest is that of another one") }
+        try changing { () throws(StoreError) in
+            for layer in Set(record.layers + record.image.layers) { try publish(layer, from: folder) }
+            try requireLayers(record.layers + record.image.layers)
+            let isTaken = try onDisk { () throws(KernelError) in try snapshots.statusIfPresent(of: id.path) != nil }
+            if isTaken { record = record.renamed() }
+            let published = record
+            try onDisk { () throws(KernelError) in
+                if isTaken {
+                    try Manifest.replace(
+                        published.json, as: StoreLayout.manifest, in: importedSnapshots.openDirectory(id.path),
+                        isFlushed: false)
+                }
+                try importedSnapshots.rename(id.path, to: published.id.path, in: snapshots, ifTaken: .refuse)
+            }
+        }
+        return record
+    }
+
+    /// A layer with the same id is the same layer.
+    private func publish(_ layer: LayerID, from folder: borrowing OwnedFD) throws(StoreError) {
+        let name = FilePath(verbatim: "\(StoreLayout.layers)/\(layer)")
+        do throws(KernelError) {
+            try folder.rename(name, to: layer.path, in: layers, ifTaken: .refuse)
+        } catch {
+            if error.errno != .exists && error.errno != .noSuchFile { throw StoreError(error) }
+        }
+    }
+}
+
+extension SnapshotRecord {
+    /// The same with a new id.
+    fileprivate func renamed() -> SnapshotRecord {
+        SnapshotRecord(
+            name: name, labels: labels, sandbox: sandbox, parentSnapshot: parentSnapshot, image: image, layers: layers,
+            createdAt: createdAt, sizeBytes: sizeBytes, config: config)
+    }
+}
+
+/// A file on the host that appears when it is complete.
+private struct ExportTarget: ~Copyable {
+    private let folder: OwnedFD
+    private let name: FilePath
+    private let temporaryName: FilePath
+    let temporaryPath: String
+
+    /// - Throws: `kernel` when its folder is missing, or there is such a file already.
+    static func make(_ path: String) throws(StoreError) -> ExportTarget {
+        let parts = path.split(separator: "/")
+        let parent = "/" + parts.dropLast().joined(separator: "/")
+        let temporary = ".\(randomHex16()).part"
+        return try onDisk { () throws(KernelError) in
+            guard let last = parts.last else { throw KernelError("openat2", path, errno: .isDirectory) }
+            let name = FilePath(verbatim: String(last))
+            let folder = try OwnedFD.open(FilePath(verbatim: parent), [.read, .directory])
+            if try folder.statusIfPresent(of: name) != nil { throw KernelError("openat2", path, errno: .exists) }
+            return ExportTarget(
+                folder: folder, name: name, temporaryName: FilePath(verbatim: temporary),
+                temporaryPath: "\(parent)/\(temporary)")
+        }
+    }
+
+    private init(folder: consuming OwnedFD, name: FilePath, temporaryName: FilePath, temporaryPath: String) {
+        self.folder = folder
+        self.name = name
+        self.temporaryName = temporaryName
+        self.temporaryPath = temporaryPath
+    }
+
+    /// - Returns: the size in bytes.
+    func publish() throws(StoreError) -> Int64 {
+        try onDisk { () throws(KernelError) in
+            let file = try folder.open(temporaryName, .read)
+            try file.synchronize()
+            try folder.rename(temporaryName, to: name, in: folder, ifTaken: .refuse)
+            return try file.status().size
+        }
+    }
+
+    func discard() {
+        // tar may not have come to making it.
+        try? folder.removeFile(temporaryName)
+    }
+}
