@@ -56,7 +56,8 @@ public enum IncomingMessage: Equatable, Sendable {
         _ members: [String: JSONValue], of method: String, to recipient: EnvelopeError.Recipient
     ) throws(EnvelopeError) -> [String: JSONValue] {
         switch members["params"] {
-        case nil: return [:]
+        // Not by the letter of JSON-RPC, but many a client writes null where it has none, with `shutdown` and `exit` above all.
+        case nil, .null: return [:]
         case .object(let params): return params
         case .some(let other):
             // By position is JSON-RPC, only not this protocol; anything that is no structure is no request at all.

@@ -240,6 +240,12 @@ class FramingTests(EngineTestCase):
     def test_params_by_position_are_refused(self):
         self.assert_fails(-32602, None, self.engine.call, "sandbox/list", [{}])
 
+    def test_null_params_are_none(self):
+        self.engine.send_frame(json.dumps({"jsonrpc": "2.0", "id": "n", "method": "sandbox/list", "params": None}))
+        self.assertEqual(self.engine.next_stray()["result"], {"sandboxes": []})
+        self.engine.send_frame(json.dumps({"jsonrpc": "2.0", "method": "exit", "params": None}))
+        self.assertEqual(self.engine.wait(), 1)
+
     def test_an_unknown_field_is_refused_by_name(self):
         for method, params in (
             ("sandbox/create", {"imgae": "host"}),

@@ -33,6 +33,8 @@ import Testing
         #expect(
             try decode(#"{"jsonrpc":"2.0","id":1,"method":"m"}"#) == .request(id: .int(1), method: "m", params: [:]))
         #expect(try decode(#"{"jsonrpc":"2.0","method":"m"}"#) == .notification(method: "m", params: [:]))
+        #expect(
+            try decode(#"{"jsonrpc":"2.0","method":"m","params":null}"#) == .notification(method: "m", params: [:]))
     }
 
     @Test func responsesAreRecognised() throws {
@@ -67,7 +69,7 @@ import Testing
     // JSON-RPC allows an array, the protocol's methods do not; anything else is no request at all.
     @Test(
         arguments: [
-            ("[]", .invalidParams), ("null", .invalidMessage), ("1", .invalidMessage), ("\"a\"", .invalidMessage),
+            ("[]", .invalidParams), ("1", .invalidMessage), ("\"a\"", .invalidMessage),
         ] as [(String, EnvelopeError.Reason)])
     func paramsMustBeAnObject(params: String, reason: EnvelopeError.Reason) throws {
         let request = try #require(throws: EnvelopeError.self) {
