@@ -33,8 +33,8 @@ def ratio_row(operation: str, measured: float, *, factor: float, yardstick: tupl
     """A figure that is to be at most `factor` times its yardstick."""
     name, value = yardstick
     if not value:
-        return Row(operation, f"{factor:g} × {name}", measured, unit, False, note=f"no {name} here to measure against")
-    return Row(operation, f"{factor:g} × {name}", measured, unit, measured <= factor * value, name, measured / value)
+        return Row(operation, f"{factor:.3g} × {name}", measured, unit, False, note=f"no {name} here to measure against")
+    return Row(operation, f"{factor:.3g} × {name}", measured, unit, measured <= factor * value, name, measured / value)
 
 
 def table(rows: list[Row], yardsticks: dict[str, float | None]) -> str:

@@ -75,8 +75,10 @@ def _is_abandoned(folder: str) -> bool:
     if not os.path.basename(folder).startswith("isorun-"):
         return False
     try:
+        if os.geteuid() not in (0, os.stat(folder).st_uid):
+            return False  # another user's
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    except (FileNotFoundError, PermissionError):  # gone, or another user's
+    except FileNotFoundError:
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # a living engine holds the lock
