@@ -38,9 +38,19 @@ final class IdleClock: Sendable {
         }
     }
 
-    func requestBegan(_ id: String) { change(id) { $0.requestsRunning += 1 } }
+    /// Requests are counted without a timeout too: one may be set while they run.
+    func requestBegan(_ id: String) {
+        entries.withLock { entries in
+            entries[id, default: Entry(lastUse: .now)].requestsRunning += 1
+        }
+    }
 
-    func requestEnded(_ id: String) { change(id) { $0.requestsRunning -= 1 } }
+    func requestEnded(_ id: String) {
+        change(id) { $0.requestsRunning -= 1 }
+        entries.withLock { entries in
+            if let entry = entries[id], entry.timeout == nil, entry.requestsRunning <= 0 { entries[id] = nil }
+        }
+    }
 
     private func change(_ id: String, _ body: (inout Entry) -> Void) {
         entries.withLock { entries in

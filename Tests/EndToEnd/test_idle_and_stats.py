@@ -11,16 +11,16 @@ class IdleTests(EngineTestCase):
 
     def test_an_idle_sandbox_hibernates_by_default(self):
         box = self.engine.create(timeoutSec=1)
-        self.engine.wait_for("sandbox/statusChanged", lambda p: p["status"] == "hibernated", seconds=5)
+        self.engine.wait_for("sandbox/statusChanged", lambda p: p["status"] == "hibernated")
         self.assertEqual(self.status(box), "hibernated")
 
     def test_an_idle_sandbox_is_destroyed_if_asked_so(self):
         box = self.engine.create(timeoutSec=1, onTimeout="destroy")
-        self.eventually(lambda: self.status(box) is None, seconds=5)
+        self.eventually(lambda: self.status(box) is None)
         self.assert_fails(1002, "SandboxDestroyed", box.exec, "true")
 
     def test_any_request_restarts_the_clock(self):
-        box = self.engine.create(timeoutSec=2, onTimeout="destroy")
+        box = self.engine.create(timeoutSec=4, onTimeout="destroy")
         for request in (
             lambda: box.exec("true"),
             box.get,
@@ -32,16 +32,24 @@ class IdleTests(EngineTestCase):
         self.assertEqual(self.status(box), "running")
 
     def test_a_running_exec_is_not_idleness(self):
-        box = self.engine.create(timeoutSec=1, onTimeout="destroy")
+        box = self.engine.create(onTimeout="destroy")
+        running = box.start("sleep 3; echo done")
+        self.eventually(lambda: self.engine.call("engine/stats", {})["execsRunning"] == 1)
+        box.call("sandbox/setTimeout", timeoutSec=1)
+        self.assertEqual(running.result()["stdout"], "done\n")
+
+    def test_an_exec_after_a_late_timeout_is_not_idleness(self):
+        box = self.engine.create(onTimeout="destroy")
+        box.call("sandbox/setTimeout", timeoutSec=1)
         self.assertEqual(box.output("sleep 2.5; echo done"), "done\n")
 
     def test_set_timeout_sets_and_disables(self):
-        box = self.engine.create(timeoutSec=1, onTimeout="destroy")
+        box = self.engine.create(timeoutSec=2, onTimeout="destroy")
         self.assertEqual(box.call("sandbox/setTimeout", timeoutSec=0)["timeoutSec"], 0)
-        time.sleep(2)
+        time.sleep(2.5)
         self.assertEqual(self.status(box), "running")
         self.assertEqual(box.call("sandbox/setTimeout", timeoutSec=1)["timeoutSec"], 1)
-        self.eventually(lambda: self.status(box) is None, seconds=5)
+        self.eventually(lambda: self.status(box) is None)
 
     def test_values_that_are_refused(self):
         box = self.engine.create()
@@ -52,14 +60,17 @@ class IdleTests(EngineTestCase):
 class StatsTests(EngineTestCase):
     def test_stats_of_a_sandbox(self):
         box = self.engine.create()
+        box.output("mkfifo /go")
         before = box.call("sandbox/stats")
         self.assertEqual(set(before), {"cpuMs", "memBytes", "memPeakBytes", "pids", "diskBytes"})
-        running = box.start("exec /usr/bin/python3 -c 'x = bytearray(50 << 20); import time; time.sleep(2)'")
-        box.wait_until("grep -qs python3 /proc/[0-9]*/comm && sleep 0.3")
+        program = "x = bytearray(50 << 20); open('/ready', 'w').close(); open('/go').read()"
+        running = box.start(["/usr/bin/python3", "-c", program])
+        box.wait_until("test -e /ready")
         during = box.call("sandbox/stats")
         self.assertGreater(during["pids"], before["pids"])
         self.assertGreater(during["memBytes"], before["memBytes"] + (30 << 20))
         self.assertGreaterEqual(during["memPeakBytes"], during["memBytes"])
+        box.output("echo > /go")
         running.result()
         box.output("head -c 5000000 /dev/zero > /root/file; i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done")
         after = box.call("sandbox/stats")
