@@ -22,6 +22,8 @@ RECORDED_MESSAGES = 300  # of each engine, held against the schema at its end
 SPARE_DESCRIPTORS = 64  # an engine makes namespaces and mounts ahead of need, and has not done so when it is young
 SPARE_CONTROL_GROUPS = 5 * 4  # of the namespaces made ahead and one in the making, in four hierarchies
 SETTLE_SECONDS = 30  # on a loaded machine; it is spent only before a failure
+STEADY_SECONDS = 0.5  # a reading that is the same for so long is taken for settled
+SOON = 20  # far more than a prompt answer takes on a loaded machine, far less than what it must not wait for
 IDLE_WORKER_SECONDS = 4  # libdispatch ends threads that have had nothing to do for 5; a stray one must not pass thereby
 
 
@@ -100,12 +102,33 @@ class EngineTestCase(unittest.TestCase):
         self.assertGreater(len(error.message or ""), 0, "an error has a message that a person can act on")
         return error
 
-    def eventually(self, condition, seconds: float = SETTLE_SECONDS, message: str = "") -> None:
+    def eventually(self, condition, seconds: float | None = None, message: str = "") -> None:
+        seconds = SETTLE_SECONDS if seconds is None else seconds
         deadline = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > deadline:
                 self.fail(message or f"did not come true within {seconds} s")
             time.sleep(0.02)
+
+    def settled(self, reading, seconds: float = SETTLE_SECONDS):
+        """What `reading` gives once it has stayed the same for a while: the engine makes things ahead of need in the
+        background, so that a single reading is no baseline."""
+        deadline = time.monotonic() + seconds
+        value, since = reading(), time.monotonic()
+        while (now := time.monotonic()) - since < STEADY_SECONDS:
+            if now > deadline:
+                self.fail(f"a reading did not settle within {seconds} s; the last was {value!r}")
+            time.sleep(0.02)
+            latest = reading()
+            if latest != value:
+                value, since = latest, time.monotonic()
+        return value
+
+    def assert_no_growth(self, reading, rounds: int, work) -> None:
+        """Does the work that may leak one of what is read in each of its rounds, and finds less than that."""
+        before = self.settled(reading)
+        work()
+        self.eventually(lambda: reading() < before + rounds, message=f"{rounds} rounds added {rounds} or more")
 
     # The end of a test
 
@@ -149,7 +172,7 @@ class EngineTestCase(unittest.TestCase):
     def _end_initialized(self, engine: Engine) -> list[str]:
         problems = []
         for info in engine.call("sandbox/list", {})["sandboxes"]:
-            Sandbox(engine, info).destroy()
+            destroy_unless_gone(Sandbox(engine, info))
         if not _settles(lambda: unreferenced(engine) == 0):
             problems.append(f"gc would still remove {engine.call('engine/gc', {'dryRun': True})}")
         pid = self.engine_pid(engine)
@@ -165,6 +188,15 @@ class EngineTestCase(unittest.TestCase):
         if code != 0:
             problems.append(f"the exit code after shutdown was {code}; the log: {engine.stderr()[-2000:]}")
         return problems
+
+
+def destroy_unless_gone(box: Sandbox) -> None:
+    """Destroys a sandbox whose idle clock may do the same at this moment."""
+    try:
+        box.destroy()
+    except EngineError as error:
+        if error.kind != "SandboxDestroyed":
+            raise
 
 
 def unreferenced(engine: Engine) -> int:
