@@ -140,7 +140,7 @@ class Engine:
             while view:
                 view = view[os.write(self.process.stdin.fileno(), view) :]
 
-    def next_stray(self, seconds: float = 10) -> dict:
+    def next_stray(self, seconds: float = 30) -> dict:
         """The next response that belongs to no request sent by `send`."""
         with self._changed:
             if not self._changed.wait_for(lambda: self.strays, seconds):
@@ -149,7 +149,7 @@ class Engine:
 
     # Notifications
 
-    def wait_for(self, method: str, matches: Callable[[dict], bool] = lambda _: True, seconds: float = 10) -> dict:
+    def wait_for(self, method: str, matches: Callable[[dict], bool] = lambda _: True, seconds: float = 30) -> dict:
         """The params of the first notification of that method that matches, waiting for it."""
 
         def found() -> dict | None:

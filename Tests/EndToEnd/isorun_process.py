@@ -77,7 +77,7 @@ class Process:
             base64.b64decode(p["data"]) if p["encoding"] == "base64" else p["data"].encode() for p in parts
         )
 
-    def wait_for_output(self, text: str | bytes, stream: str = "stdout", seconds: float = 10) -> bytes:
+    def wait_for_output(self, text: str | bytes, stream: str = "stdout", seconds: float = 30) -> bytes:
         """Waits until a text has come; all that has come by then."""
         text = text.encode() if isinstance(text, str) else text
         self.engine.wait_for("process/output", lambda p: self.is_mine(p) and text in self.output(stream), seconds)

@@ -51,7 +51,7 @@ class Sandbox:
         """The output of a Python program that runs inside, with the host image's interpreter."""
         return self.output(["/usr/bin/python3", "-c", program], **params)
 
-    def wait_until(self, command: str, seconds: float = 10) -> None:
+    def wait_until(self, command: str, seconds: float = 30) -> None:
         """Repeats the command until it exits with 0."""
         deadline = time.monotonic() + seconds
         while self.exec(command)["exitCode"] != 0:

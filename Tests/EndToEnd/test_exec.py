@@ -154,9 +154,9 @@ class ExecTests(EngineTestCase):
     # What stays behind
 
     def test_a_background_job_that_keeps_the_output_open_does_not_hold_the_answer(self):
-        result = self.box.exec("sleep 3 & echo begun")
+        result = self.box.exec("sleep 100 & echo begun")
         self.assertEqual((result["exitCode"], result["stdout"]), (0, "begun\n"))
-        self.assertLess(result["durationMs"], 2500)
+        self.assertLess(result["durationMs"], 50_000)
 
     def test_a_background_job_lives_on(self):
         self.box.exec("(sleep 0.3; echo later > /tmp/later) > /dev/null 2>&1 &")

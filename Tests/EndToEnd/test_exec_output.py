@@ -75,9 +75,10 @@ class StreamTests(EngineTestCase):
         return "".join(p["data"] for p in parts)
 
     def test_output_comes_while_it_is_printed(self):
-        request = self.box.start("echo first; sleep 1; echo second", outputToken="t")
+        request = self.box.start("echo first; while ! test -e /go; do sleep 0.05; done; echo second", outputToken="t")
         self.engine.wait_for("exec/output", lambda p: "first" in p["data"])
         self.assertFalse(request.done())
+        self.box.output("touch /go")
         self.assertEqual(request.result()["stdout"], "first\nsecond\n")
         self.assertEqual(self.streamed("t"), "first\nsecond\n")
 

@@ -55,11 +55,11 @@ class HibernateTests(EngineTestCase):
         self.assertEqual(self.box.output("cat file; echo $SET"), "kept\n1\n")
 
     def test_it_leaves_no_process(self):
-        before = len(processes.descendants(self.engine.launcher_pid))
-        boxes = [self.engine.create() for _ in range(3)]
-        for box in boxes:
-            box.call("sandbox/hibernate")
-        self.eventually(lambda: len(processes.descendants(self.engine.launcher_pid)) <= before + 2)
+        def hibernate(count):
+            for _ in range(count):
+                self.engine.create().call("sandbox/hibernate")
+
+        self.assert_no_growth(lambda: len(processes.descendants(self.engine.launcher_pid)), 8, lambda: hibernate(8))
 
     def test_the_change_of_status_is_told(self):
         self.box.call("sandbox/hibernate")

@@ -239,8 +239,11 @@ class OutputTests(EngineTestCase):
         )
 
     def test_one_cursor_counts_both_streams(self):
-        process = self.box.launch("echo 12345; sleep 0.2; echo abc >&2; sleep 0.2; echo 6789")
+        process = self.box.launch("echo 12345; read go; echo abc >&2; read go; echo 6789", stdin=True)
         process.attach()
+        for text, stream in (("12345\n", "stdout"), ("abc\n", "stderr")):
+            process.wait_for_output(text, stream)
+            process.begin_write("go\n").result()
         process.wait_for_end()
         parts = [(p["stream"], p["data"], p["cursor"]) for p in process.notifications("output")]
         self.assertEqual(parts, [("stdout", "12345\n", 6), ("stderr", "abc\n", 10), ("stdout", "6789\n", 15)])
@@ -272,8 +275,11 @@ os.write(1, bytes(range(256)))
         self.assertTrue("".join(text).startswith("ü€😀" * 5))
 
     def test_ends_are_told_once_each_and_apart(self):
-        process = self.box.launch("exec 2>&-; sleep 0.1; echo x; exec >&-; sleep 0.1; exit 3")
+        process = self.box.launch("exec 2>&-; read go; echo x; exec >&-; read go; exit 3", stdin=True)
         process.attach()
+        for stream in ("stderr", "stdout"):
+            process.wait_for_end(stream)
+            process.begin_write("go\n").result()
         self.assertEqual(process.wait()["exitCode"], 3)
         process.wait_for_exit()
         self.assertEqual(
@@ -283,10 +289,11 @@ os.write(1, bytes(range(256)))
         self.assertEqual([p["exitCode"] for p in process.notifications("exited")], [3])
 
     def test_output_goes_on_after_the_exit_while_somebody_holds_it(self):
-        process = self.box.launch("(sleep 0.3; echo late) & exit 0")
+        process = self.box.launch("(while ! test -e /go; do sleep 0.05; done; echo late) & exit 0")
         process.attach()
         process.wait_for_exit()
         self.assertEqual(process.notifications("outputEnded"), [])
+        self.box.output("touch /go")
         process.wait_for_end()
         self.assertEqual(process.output(), b"late\n")
 

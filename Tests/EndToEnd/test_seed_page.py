@@ -59,8 +59,10 @@ class SeedPageTests(EngineTestCase):
     def test_what_resets(self):
         """An exec in flight when the checkpoint is made belongs to the parent only."""
         sandbox = self.engine.create()
-        running = sandbox.start("sleep 1; echo parent >> /tmp/log; echo done")
-        sandbox.wait_until("grep -qs '^sleep$' /proc/[0-9]*/comm")
+        wait = "while ! test -e /tmp/go; do sleep 0.05; done"
+        running = sandbox.start(f"touch /tmp/begun; {wait}; echo parent >> /tmp/log; echo done")
+        sandbox.wait_until("test -e /tmp/begun")
         child = sandbox.fork()[0]
+        sandbox.exec("touch /tmp/go")
         self.assertEqual(running.result()["stdout"], "done\n")
         self.assertEqual(child.exec("cat /tmp/log")["exitCode"], 1)

@@ -93,7 +93,7 @@ class SnapshotTests(EngineTestCase):
     def test_a_snapshot_while_an_exec_runs(self):
         """The running exec is the parent's; files are those of one moment."""
         running = self.box.start(
-            "echo begun > begun; for i in $(seq 100); do echo $i > count; sleep 0.02; done; echo end"
+            "echo begun > begun; i=0; while ! test -e go; do i=$((i+1)); echo $i > count; sleep 0.02; done; echo end"
         )
         self.box.wait_until("test -e count")
         snapshot = self.box.snapshot()
@@ -103,8 +103,9 @@ class SnapshotTests(EngineTestCase):
         self.assertEqual(count[0], "begun")
         time.sleep(0.3)
         self.assertEqual(restored.output("cat begun; cat count").split(), count, "nothing runs on in the restored one")
+        self.box.output("touch go")
         self.assertEqual(running.result()["stdout"], "end\n")
-        self.assertEqual(self.box.output("cat count"), "100\n")
+        self.assertGreater(int(self.box.output("cat count")), 0)
 
     def test_files_held_open_survive_a_snapshot(self):
         running = self.box.start(
