@@ -15,12 +15,14 @@ import statistics
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Callable
+from typing import Callable, Iterator
 
 import yardsticks
 from calm import Calm
-from report import Row, as_json, ratio_row, row, table
+from live import Live
+from report import Row, as_json, markdown, ratio_row, row, table
 from wire import Wire
 
 from harness import processes  # of the end-to-end tests; wire.py has put it on the path
@@ -55,8 +57,13 @@ class Bench:
     def mark(self, name: str) -> tuple[str, float | None]:
         return name, self.marks[name]
 
-    def all(self) -> list[Row]:
-        rows = self.part("start", self.start)
+    def all(self, wanted: list[str]) -> list[Row]:
+        """The rows of the parts whose names begin with one of `wanted`; of all parts when there is none."""
+
+        def is_wanted(name: str) -> bool:
+            return not wanted or any(name.startswith(start) for start in wanted)
+
+        rows = self.part("start", self.start) if is_wanted("start") else []
         for name, measure in (
             ("create", self.create),
             ("exec", self.exec),
@@ -67,8 +74,10 @@ class Bench:
             ("fork", self.fork),
             ("growth", self.growth),
             ("crowd", self.crowd),
+            *Live(self).parts(),
         ):
-            rows += self.part(name, lambda: self.with_engine(measure))
+            if is_wanted(name):
+                rows += self.part(name, lambda: self.with_engine(measure))
         return rows
 
     def part(self, name: str, measure: Callable[[], None]) -> list[Row]:
@@ -90,6 +99,16 @@ class Bench:
         finally:
             wire.close()
             remove_tree(store)
+
+    @contextmanager
+    def second_engine(self, first: Wire) -> Iterator[Wire]:
+        """Another engine on the store of the first, which has ended."""
+        first.close()
+        wire = Wire(self.engine, first.store)
+        try:
+            yield wire
+        finally:
+            wire.close()
 
     def start(self) -> None:
         who = "root" if os.geteuid() == 0 else "ordinary user"
@@ -279,6 +298,10 @@ def main() -> None:
         metavar="SECONDS",
         help="how long, in all, to wait for a calm machine and to repeat what was disturbed (60)",
     )
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="PART", help="only parts whose names begin so, such as live or fork"
+    )
+    parser.add_argument("--markdown", action="store_true", help="print the table as docs/performance.md has it")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     arguments = parser.parse_args()
     built = os.environ.get("ISORUN_ENGINE") or Path(__file__).resolve().parents[2] / ".build/release/isorun-engine"
@@ -288,10 +311,11 @@ def main() -> None:
         engine = shutil.copy2(built, place)  # where an ordinary user can run it
         calm = Calm(arguments.patience)
         marks = calm.undisturbed("yardsticks", lambda: yardsticks.measure(arguments.runs))
-        rows = Bench(engine, place, arguments.runs, marks, calm).all()
+        rows = Bench(engine, place, arguments.runs, marks, calm).all(arguments.only)
     finally:
         remove_tree(place)
-    print(as_json(rows, marks) if arguments.json else table(rows, marks))
+    shown = as_json if arguments.json else markdown if arguments.markdown else table
+    print(shown(rows, marks))
     if calm.disturbed:
         print(f"The machine was busy; these figures are too high: {', '.join(calm.disturbed)}.", file=sys.stderr)
 

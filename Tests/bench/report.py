@@ -41,13 +41,26 @@ def table(rows: list[Row], yardsticks: dict[str, float | None]) -> str:
     lines = [("operation", "goal", "measured", "against", "")]
     for r in rows:
         against = f"{r.ratio:.2f} × {r.yardstick}" if r.ratio is not None else r.note
-        lines.append((r.operation, r.goal, f"{r.measured:.2f} {r.unit}", against, "met" if r.met else "missed"))
+        lines.append((r.operation, r.goal, f"{r.measured:.2f} {r.unit}", against, _verdict(r)))
     widths = [max(len(line[column]) for line in lines) for column in range(5)]
     text = "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines)
-    measured = ", ".join(
-        f"{name} {value:.2f} ms" if value else f"{name} not here" for name, value in yardsticks.items()
-    )
-    return f"{text}\n\nyardsticks of this run (medians): {measured}"
+    return f"{text}\n\nyardsticks of this run (medians): {_marks(yardsticks)}"
+
+
+def markdown(rows: list[Row], yardsticks: dict[str, float | None]) -> str:
+    lines = ["| operation | goal | measured | against | |", "| --- | --- | --- | --- | --- |"]
+    for r in rows:
+        against = f"{r.ratio:.2f} × {r.yardstick}" if r.ratio is not None else r.note
+        lines.append(f"| {r.operation} | {r.goal} | {r.measured:.2f} {r.unit} | {against} | {_verdict(r)} |")
+    return "\n".join(lines) + f"\n\nYardsticks of the same run, medians: {_marks(yardsticks)}."
+
+
+def _verdict(r: Row) -> str:
+    return "met" if r.met else "missed"
+
+
+def _marks(yardsticks: dict[str, float | None]) -> str:
+    return ", ".join(f"{name} {value:.2f} ms" if value else f"{name} not here" for name, value in yardsticks.items())
 
 
 def as_json(rows: list[Row], yardsticks: dict[str, float | None]) -> str:

@@ -20,6 +20,7 @@ class Wire:
             [engine], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, **identity
         )
         self._last_id = 0
+        self.store = store
         self.call("initialize", store=store)
 
     @property
@@ -61,6 +62,8 @@ class Wire:
         return result
 
     def close(self) -> None:
+        if self._process.stdin.closed:
+            return
         self._last_id += 1
         for message in ({"id": self._last_id, "method": "shutdown"}, {"method": "exit"}):
             body = json.dumps({"jsonrpc": "2.0", **message}).encode()

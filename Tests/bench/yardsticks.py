@@ -21,12 +21,14 @@ def measure(runs: int) -> dict[str, float | None]:
         return {
             "posix_spawn": _kernel(program, "spawn", runs),
             "clone3": _kernel(program, "clone", runs),
+            "child of 100 MB": _kernel(program, "clone", min(runs, 30), 100),
+            "child of 1 GB": _kernel(program, "clone", min(runs, 30), 1024),
             "bwrap": _bubblewrap(min(runs, 50)),
         }
 
 
-def _kernel(program: str, what: str, runs: int) -> float | None:
-    result = subprocess.run([program, what, str(runs)], capture_output=True, text=True, check=False)
+def _kernel(program: str, what: str, runs: int, held_mib: int = 0) -> float | None:
+    result = subprocess.run([program, what, str(runs), str(held_mib)], capture_output=True, text=True, check=False)
     if result.returncode != 0:
         return None
     return statistics.median(int(line) for line in result.stdout.split()) / 1e6
