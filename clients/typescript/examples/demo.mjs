@@ -1,5 +1,5 @@
 // The story in a terminal: prepare a sandbox once, keep it, lose it, get it back, break it, roll it back, and try five
-// variants of an experiment at once in five copies of it. The demo checks every result and fails when one is wrong.
+// variants of an experiment at once in five copies of it, in which a program that counts goes on counting. The demo checks every result and fails when one is wrong.
 //
 //   make demo        or: ISORUN_ENGINE=/path/to/isorun-engine node examples/demo.mjs [store]
 //
@@ -17,6 +17,10 @@ const POINTS = Array.from({ length: 1000 }, (_, i) => [i + 1, 3 * (i + 1) + (i %
 const FIT_AWK = '{ off = $2 - slope * $1; sum += off * off } END { printf "%.0f\\n", sum }\n'
 const SETUP = 'sort -n "$PROJECT/raw" > "$PROJECT/points" && rm "$PROJECT/raw"'
 const FIT = 'awk -v slope="${VARIANT:-3}" -f "$PROJECT/fit.awk" "$PROJECT/points" > "$PROJECT/result" && cat "$PROJECT/result"'
+
+// Counts in its memory only: whoever started it anew would see it begin at 1.
+const COUNTER = 'n=0; while :; do n=$((n+1)); echo $n > /tmp/count.new; mv /tmp/count.new /tmp/count; sleep 0.02; done'
+const COUNTED = 20
 
 const coloured = process.stdout.isTTY && !process.env.NO_COLOR && process.env.TERM !== 'dumb'
 const paint = (code) => (text) => (coloured ? `\x1b[${code}m${text}\x1b[0m` : text)
@@ -73,6 +77,27 @@ async function prepare(sandbox) {
     await run(sandbox, SETUP)
 }
 
+async function startCounter(sandbox) {
+    await run(sandbox, `setsid sh -c '${COUNTER}' < /dev/null > /dev/null 2>&1 &`)
+    return waitForCount(sandbox, COUNTED)
+}
+
+/** Waits until the counter of a sandbox has come so far, and says where it is. */
+async function waitForCount(sandbox, least) {
+    const text = await run(sandbox, `while [ "$(cat /tmp/count 2>/dev/null || echo 0)" -lt ${least} ]; do sleep 0.02; done; cat /tmp/count`)
+    return Number(text)
+}
+
+/** The children's count after the old one is removed: only a living counter writes another, and only the same one goes on. */
+async function goOnCounting(children, parentCount) {
+    const counts = await Promise.all(children.map(async (child) => {
+        await run(child, 'rm -f /tmp/count')
+        return waitForCount(child, 1)
+    }))
+    for (const count of counts) expect('a count in a fork that goes on from its parent', count >= parentCount, true)
+    return counts
+}
+
 async function breakIt(sandbox) {
     await run(sandbox, 'rm -rf "$PROJECT"')
     expect('exit code of a look at what was removed', (await sandbox.exec('test -e "$PROJECT"')).exitCode, 1)
@@ -105,6 +130,7 @@ async function story(isorun) {
     await step('break it', () => breakIt(sandbox), () => `rm -rf ${PROJECT}`)
     await step('roll back, in place', () => rollBack(sandbox, snapshot), () => `${sandbox.id} is as it was`)
 
+    const counted = await step('start a counter', () => startCounter(sandbox), (count) => `a process that has counted to ${count}`)
     const children = await step(`fork into ${VARIANTS.length}`,
         () => sandbox.fork(VARIANTS.length, { children: VARIANTS.map((n) => ({ env: { VARIANT: String(n) } })) }),
         (forks) => `${forks.length} copies, each with a VARIANT of its own`)
@@ -116,6 +142,8 @@ async function story(isorun) {
         console.log(`  ${' '.repeat(NAME_WIDTH)} ${error === best ? green(`${line}  best`) : dim(line)}`)
     })
     expect('best variant', VARIANTS[errors.indexOf(best)], 3)
+
+    await step('it goes on, in each', () => goOnCounting(children, counted), (counts) => counts.join(', '))
 
     await step(`destroy ${children.length + 1}`, async () => {
         await Promise.all([sandbox, ...children].map((each) => each.destroy()))
