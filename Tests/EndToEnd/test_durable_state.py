@@ -52,6 +52,16 @@ class DurableStateTests(EngineTestCase):
         self.assert_goes_on(restored, 5)
         self.assertGreater(snapshot["memoryBytes"], 0)
 
+    def test_snapshots_in_a_row_do_not_see_each_other(self):
+        """The engine's copies of memory are processes for a while; they are not the sandbox's."""
+        box = self.engine.create()
+        box.write("/tmp/hoarder.py", HOARDER)
+        box.output("setsid /usr/bin/python3 /tmp/hoarder.py </dev/null >/dev/null 2>&1 &")
+        box.wait_until("test -e /tmp/sum")
+        for _ in range(4):
+            self.assertEqual(box.snapshot(runtime="require")["runtime"]["dropped"], [])
+        self.assertEqual({p["verdict"] for p in box.call("sandbox/explain")["processes"]}, {"kept"})
+
     def test_the_background_tells_when_it_is_done(self):
         snapshot = self.counting().snapshot()
         told = self.engine.wait_for("snapshot/durability", lambda p: p["snapshotId"] == snapshot["id"], seconds=30)

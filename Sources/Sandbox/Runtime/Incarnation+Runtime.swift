@@ -7,6 +7,12 @@ extension Incarnation {
         CaptureRequest(initPid: namespaces.process.pid, excludedMarks: executionMarks)
     }
 
+    /// The frozen copies of a capture are processes inside, until its memory is in templates: the next one would find them.
+    private func settleCaptures() {
+        settle()
+        dependentCaptures.wait()
+    }
+
     /// Runs `body` while every process stands still; how long they stood, in milliseconds.
     func whileStopped<Value: Sendable>(
         _ body: @escaping @Sendable () throws(SandboxError) -> Value
@@ -20,7 +26,7 @@ extension Incarnation {
         requiringAll: Bool, program: TemplateProgram, storingIn folder: StateFolder?,
         _ body: @escaping @Sendable () throws(SandboxError) -> Value
     ) throws(SandboxError) -> CapturedRuntime<Value> {
-        settle()
+        settleCaptures()
         dependentCaptures.enter()
         return try RuntimeCapture.perform(
             captureRequest(), requiresAll: requiringAll, program: program, storingIn: folder,
@@ -31,13 +37,13 @@ extension Incarnation {
     func takeAway(
         to folder: StateFolder, _ body: @escaping @Sendable () throws(SandboxError) -> Void
     ) throws(SandboxError) {
-        settle()
+        settleCaptures()
         try RuntimeCapture.takeAway(captureRequest(), to: folder, body)
     }
 
     /// What a capture would keep now.
     func explainRuntime() throws(SandboxError) -> RuntimeExplanation {
-        settle()
+        settleCaptures()
         do throws(CheckpointError) {
             return try RuntimeCapture.explain(captureRequest())
         } catch {
