@@ -23,6 +23,9 @@ final class RuntimeLibrary: Sendable {
         }
     }
 
+    /// Each state is as many processes of the engine's as it has captured.
+    private static let countLimit = 32
+
     private let shelf = Mutex(Shelf())
     /// In bytes: a quarter of the machine's memory.
     private let budget =
@@ -70,7 +73,8 @@ final class RuntimeLibrary: Sendable {
         var total = shelf.entries.values.reduce(UInt64(0)) { $0 + $1.state.memoryBytes }
         let byAge = shelf.entries.filter(\.value.isStored).sorted { $0.value.lastUse < $1.value.lastUse }
         // The newest stays: it is what is being used.
-        for (id, entry) in byAge where total > budget && entry.lastUse != shelf.clock {
+        for (id, entry) in byAge
+        where (total > budget || shelf.entries.count > Self.countLimit) && entry.lastUse != shelf.clock {
             shelf.entries[id] = nil
             total -= entry.state.memoryBytes
         }
