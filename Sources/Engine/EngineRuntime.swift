@@ -46,7 +46,7 @@ final class EngineRuntime: Sendable {
             limits: .init(
                 memory: .init(manager.limits.memory), cpu: .init(manager.limits.cpu), pids: .init(manager.limits.pids),
                 disk: .init(manager.limits.disk)),
-            images: [.host, .archive])
+            images: [.host, .archive] + (Skopeo(hostUser: launch.hostUser) == nil ? [] : [.registry]))
         idle = IdleClock(manager: manager, order: order)
     }
 }

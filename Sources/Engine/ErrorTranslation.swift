@@ -79,6 +79,7 @@ enum ErrorTranslation {
         case .imageNotFound(let reference): .imageNotFound(reference)
         case .imageInvalid(let reason): .imageInvalid("", reason: reason)
         case .imageInUse(let reference, let user): .imageInUse(reference, by: [user])
+        case .pullFailed(let reason): .pullFailed("", reason: reason)
         case .storeLocked(let path): .storeLocked(path, reason: "another process has held its lock for too long")
         case .storeCorrupt, .newerVersion, .notAStore: .storeUnusable("", reason: error.description)
         case .noSpace(let error): .noSpace(error.subject)

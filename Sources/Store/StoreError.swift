@@ -12,6 +12,8 @@ public enum StoreError: Error, Sendable {
     case imageNotFound(String)
     case imageInvalid(reason: String)
     case imageInUse(String, by: String)
+    /// A registry, or the program that speaks with it, refused.
+    case pullFailed(reason: String)
     /// Another process has held the store's lock for longer than `StoreLock.patience`.
     case storeLocked(path: String)
     case storeCorrupt(reason: String)
@@ -59,6 +61,8 @@ extension StoreError: CustomStringConvertible {
             "The image cannot be used: \(reason)."
         case .imageInUse(let reference, let user):
             "Image '\(reference)' is still needed by \(user); delete that first."
+        case .pullFailed(let reason):
+            "The image could not be pulled: \(reason)."
         case .storeLocked(let path):
             "The store \(path) has been locked by another process for too long; see which engine collects garbage in it."
         case .storeCorrupt(let reason):

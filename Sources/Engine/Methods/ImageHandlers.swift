@@ -11,24 +11,53 @@ enum ImageImportHandler: RequestHandler {
         let runtime = try context.runtime
         let options = ImportOptions(context.session.launch)
         let imported = try await BlockingWork.runCancellable { isCancelled in
-            let monitor = ImportMonitor(isCancelled: isCancelled) { context.report($0) }
+            let monitor = ImportMonitor(isCancelled: isCancelled) { context.report($0, "unpacking") }
             do throws(StoreError) {
                 return try runtime.store.importImage(
                     from: params.path, as: params.ref, options: options, monitor: monitor)
             } catch {
-                switch error {
-                case .imageInvalid(let reason): throw ProtocolError.imageInvalid(params.ref, reason: reason)
-                case .kernel(let error) where error.subject == params.path: throw SandboxError(error, path: params.path)
-                default: throw error
+                if case .kernel(let error) = error, error.subject == params.path {
+                    throw SandboxError(error, path: params.path)
                 }
+                throw named(params.ref, error)
             }
         }
-        runtime.manager.imageArrived()
-        if let losses = imported.losses.sentence {
-            Log.write("image \(params.ref): \(losses)")
-            context.report(.report(message: losses))
+        return context.arrived(imported, params.ref, runtime)
+    }
+}
+
+enum ImagePullHandler: RequestHandler {
+    typealias Request = ImagePull
+
+    static func handle(_ params: ImageOnlyParams, _ context: RequestContext) async throws -> ImageObject {
+        try HostImageObject.refuse(params.ref, method: Request.method)
+        let runtime = try context.runtime
+        let launch = context.session.launch
+        guard let skopeo = Skopeo(hostUser: launch.hostUser) else {
+            throw ProtocolError.hostUnsupported(
+                feature: "skopeo", reason: "there is no skopeo in the engine's PATH, which copies from registries",
+                fix: "Install the package skopeo, or bring the image in by `image/import`.")
         }
-        return ImageObject(imported.image, reference: params.ref)
+        let imported = try await BlockingWork.runCancellable { isCancelled in
+            let monitor = ImportMonitor(isCancelled: isCancelled) { context.report($0, "unpacking") }
+            do throws(StoreError) {
+                return try runtime.store.pullImage(
+                    params.ref, with: skopeo, options: ImportOptions(launch), monitor: monitor
+                ) { context.report($0, "downloading") }
+            } catch {
+                throw named(params.ref, error)
+            }
+        }
+        return context.arrived(imported, params.ref, runtime)
+    }
+}
+
+/// An error with the name of the image that it concerns.
+private func named(_ reference: String, _ error: StoreError) -> any Error {
+    switch error {
+    case .imageInvalid(let reason): ProtocolError.imageInvalid(reference, reason: reason)
+    case .pullFailed(let reason): ProtocolError.pullFailed(reference, reason: reason)
+    default: error
     }
 }
 
@@ -79,12 +108,22 @@ extension ImportOptions {
 }
 
 extension RequestContext {
-    fileprivate func report(_ progress: ImportProgress) {
+    fileprivate func report(_ progress: ImportProgress, _ what: String) {
         let percentage = progress.totalBytes > 0 ? Int(100 * progress.completedBytes / progress.totalBytes) : nil
         report(
             .report(
-                message: "unpacking", percentage: percentage, completedBytes: Int(progress.completedBytes),
+                message: what, percentage: percentage, completedBytes: Int(progress.completedBytes),
                 totalBytes: Int(progress.totalBytes)))
+    }
+
+    /// What is to be done when an image is there.
+    fileprivate func arrived(_ imported: ImportedImage, _ reference: String, _ runtime: EngineRuntime) -> ImageObject {
+        runtime.manager.imageArrived()
+        if let losses = imported.losses.sentence {
+            Log.write("image \(reference): \(losses)")
+            report(.report(message: losses))
+        }
+        return ImageObject(imported.image, reference: reference)
     }
 }
 

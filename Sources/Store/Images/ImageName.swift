@@ -40,6 +40,18 @@ public struct ImageName: Sendable, Hashable {
         repository = registry == Self.defaultRegistry && !name.contains("/") ? Self.defaultOwner + name : String(name)
     }
 
+    private init(registry: String, repository: String, digest: String) {
+        self.registry = registry
+        self.repository = repository
+        tag = nil
+        self.digest = digest
+    }
+
+    /// The image of a digest in the same repository.
+    func pinned(to digest: ImageDigest) -> ImageName {
+        ImageName(registry: registry, repository: repository, digest: digest.rawValue)
+    }
+
     /// As short as people write it, with the tag: two references that mean the same have the same one.
     public var familiar: String {
         var name = repository

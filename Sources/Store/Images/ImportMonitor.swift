@@ -37,8 +37,10 @@ public final class ImportMonitor: Sendable {
 
     /// - Throws: `cancelled`, also when another thread of the import has failed, which then tells why.
     func check() throws(StoreError) {
-        if hasFailed.load(ordering: .relaxed) || isCancelled() { throw .cancelled }
+        if isStopped { throw .cancelled }
     }
+
+    var isStopped: Bool { hasFailed.load(ordering: .relaxed) || isCancelled() }
 
     /// Makes the other threads stop.
     func fail() { hasFailed.store(true, ordering: .relaxed) }
