@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Callable, Iterator
 
+import images
 import yardsticks
 from calm import Calm
 from live import Live
@@ -73,6 +74,7 @@ class Bench:
             ("rollback", self.rollback),
             ("fork", self.fork),
             ("growth", self.growth),
+            ("images", self.images),
             ("crowd", self.crowd),
             *Live(self).parts(),
         ):
@@ -212,6 +214,38 @@ class Bench:
 
             measured = median_of(max(3, self.runs // count), fork, clear) / count
             self.rows.append(row(f"fork of {count}, per child", measured, below=2, yardstick=self.mark("clone3")))
+
+    def images(self, wire: Wire) -> None:
+        """An image of 300 MB against tar, and creates from it against those from the host image."""
+        folder = tempfile.mkdtemp(dir=self.place)
+        layout, blobs = images.build(folder)
+        runs = min(self.runs, 3)
+        target = os.path.join(folder, "unpacked")
+
+        def clear():
+            remove_tree(target)
+            os.mkdir(target)
+
+        def forget():
+            if any(image["ref"] == "bench:1" for image in wire.call("image/list")["images"]):
+                wire.call("image/remove", ref="bench:1")
+            wire.call("engine/gc")
+
+        tar = median_of(runs, lambda: images.unpack(blobs, target), clear)
+        measured = median_of(runs, lambda: wire.call("image/import", path=layout, ref="bench:1"), forget)
+        self.rows.append(ratio_row("import of 300 MB", measured, factor=1.2, yardstick=("tar -x", tar)))
+        times = {}
+        for image in ("host", "bench:1"):
+            boxes = [wire.create(image=image)]
+
+            def create():
+                boxes.append(wire.create(image=image))
+
+            times[image] = median_of(self.runs, create, lambda: destroy(wire, boxes.pop()))
+            destroy(wire, boxes.pop())
+        host = ("create, host image", times["host"])
+        self.rows.append(ratio_row("create, imported image", times["bench:1"], factor=1.1, yardstick=host))
+        remove_tree(folder)
 
     def growth(self, wire: Wire) -> None:
         """Memory and descriptors over 10,000 execs, after a warm-up that fills every pool."""
