@@ -43,6 +43,8 @@ enum ErrorTranslation {
         case .failed(let id, let reason): .sandboxFailed(id, reason: reason)
         case .commandNotFound(let command): .commandNotFound(command)
         case .commandNotExecutable(let command, let reason): .commandNotExecutable(command, reason: reason)
+        case .commitConflict(let conflicts):
+            .commitConflict(conflicts.map { CommitConflictObject(path: $0.path, reason: .init($0.reason)) })
         case .userNotFound(let user): unknownUser(user, method: "sandbox/exec")
         case .directoryNotFound(let path): .pathNotFound(path)
         case .limitExceeded(let limit, let reason): .limitExceeded(limit: limit, reason)
@@ -101,6 +103,7 @@ enum ErrorTranslation {
         case .exists: .pathExists(error.path)
         case .notDirectory: .pathNotDirectory(error.path)
         case .isDirectory: .pathIsDirectory(error.path)
+        case .notCopiedFolder: .notCopiedFolder(error.path)
         case .tooLong:
             .invalidParams(
                 method: "fs", field: "path", "is longer than the filesystem allows: `\(error.path.prefix(100))…`")

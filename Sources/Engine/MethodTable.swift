@@ -6,6 +6,7 @@ enum MethodTable {
         SandboxRestoreHandler.self, SandboxForkHandler.self, SandboxRaceHandler.self, SandboxRollbackHandler.self,
         SandboxHibernateHandler.self, SandboxResumeHandler.self, SandboxDestroyHandler.self, SandboxGetHandler.self,
         SandboxListHandler.self, SandboxSetTimeoutHandler.self, SandboxStatsHandler.self, SandboxDiffHandler.self,
+        SandboxCommitHandler.self,
         SnapshotListHandler.self, SnapshotGetHandler.self, SnapshotDeleteHandler.self, SnapshotDiffHandler.self,
         SnapshotExportHandler.self, SnapshotImportHandler.self,
         ImageImportHandler.self, ImagePullHandler.self, ImageListHandler.self, ImageGetHandler.self,

@@ -61,7 +61,10 @@ extension Protocol.FileType {
 
 extension Protocol.FileChange {
     /// - Parameter path: from the root, without a slash at the beginning.
-    init(path: FilePath, kind: LayerChange.Kind, type: FileKind, size: Int64) {
+    init(
+        path: FilePath, kind: LayerChange.Kind, type: FileKind, size: Int64, diff: String? = nil,
+        diffOmitted: DiffOmission? = nil
+    ) {
         let wireKind: Kind =
             switch kind {
             case .added: .added
@@ -69,7 +72,9 @@ extension Protocol.FileChange {
             case .deleted: .deleted
             case .type: .type
             }
-        self.init(path: "/\(path)", kind: wireKind, type: .init(type), size: Int(size))
+        self.init(
+            path: "/\(path)", kind: wireKind, type: .init(type), size: Int(size), diff: diff,
+            diffOmitted: diffOmitted)
     }
 }
 

@@ -47,6 +47,9 @@ public struct OpenFileStatus: Sendable {
 }
 
 extension OwnedFD {
+    /// Where the open file lies now, without symlinks.
+    public func location() throws(KernelError) -> String { try FileLink.target(of: "/proc/self/fd/\(rawValue)") }
+
     /// The status of an open file of any kind.
     public func openFileStatus() throws(KernelError) -> OpenFileStatus {
         var status = stat()

@@ -18,6 +18,7 @@ extension SandboxConfig {
         ]
         fields["hostname"] = hostname.map { .string($0) }
         fields["networkReason"] = network.reason.map { .string($0) }
+        if !folders.isEmpty { fields["folders"] = .array(folders.map(\.json)) }
         switch origin {
         case .sandbox(let id): fields["originSandbox"] = .string(id)
         case .snapshot(let id): fields["originSnapshot"] = .string(id)
@@ -48,6 +49,10 @@ extension SandboxConfig {
             network: SandboxNetwork(mode: mode, reason: fields["networkReason"]?.text),
             idleTimeoutSec: Int(timeout), onTimeout: action)
         self.ancestors = ancestors.compactMap(\.text)
+        if case .array(let folders)? = fields["folders"] {
+            self.folders = folders.compactMap(CopiedFolder.init(json:))
+            if self.folders.count != folders.count { return nil }
+        }
         if let id = fields["originSandbox"]?.text { origin = .sandbox(id) }
         if let id = fields["originSnapshot"]?.text { origin = .snapshot(id) }
     }

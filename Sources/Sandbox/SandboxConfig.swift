@@ -47,6 +47,8 @@ public struct SandboxConfig: Sendable {
     /// The sandboxes that this one descends from by restore or fork, nearest first: it may be rolled back to their snapshots.
     public var ancestors: [String]
     public var origin: SandboxOrigin?
+    /// What was copied in from the host.
+    var folders: [CopiedFolder]
 
     public init(
         environment: [String: String] = [:], directory: String = "/", user: String = "root", hostname: String? = nil,
@@ -63,6 +65,7 @@ public struct SandboxConfig: Sendable {
         self.onTimeout = onTimeout
         ancestors = []
         origin = nil
+        folders = []
     }
 }
 

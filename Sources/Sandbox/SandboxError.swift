@@ -21,6 +21,8 @@ public enum SandboxError: Error {
     /// A process that a command left behind prints to where that command let it print.
     case outputNotKept(String)
     case path(PathError)
+    /// What was to be committed has changed on the host since it was copied.
+    case commitConflict([CommitConflict])
     case userNotFound(String)
     case directoryNotFound(String)
     case limitExceeded(limit: String, reason: String)

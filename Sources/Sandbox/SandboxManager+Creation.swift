@@ -69,7 +69,7 @@ extension SandboxManager {
         let record = try onStore { () throws(StoreError) in
             try store.createSandbox(
                 NewSandbox(
-                    name: name, labels: labels, image: image, layers: layers,
+                    name: name, labels: labels, image: image, layers: layers, baseLayers: config.baseLayers,
                     overlayMountPoints: base.innerMountPoints, files: ready?.files, parentSnapshot: parentSnapshot,
                     config: config.json),
                 adding: staged)

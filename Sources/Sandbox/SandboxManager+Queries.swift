@@ -99,7 +99,7 @@ extension SandboxManager {
         return try difference(.snapshot(old), .snapshot(new), image: new.image)
     }
 
-    private func difference(
+    func difference(
         _ before: DiffSide, _ after: DiffSide, image: ImageUse
     ) throws(SandboxError) -> [LayerChange] {
         _ = try bases.base(of: image)

@@ -29,7 +29,7 @@ extension SandboxManager {
         let size = try sizeOf(captured)
         let record = SnapshotRecord(
             name: name, labels: labels, sandbox: before.id, parentSnapshot: before.parentSnapshot, image: before.image,
-            layers: captured.layers, sizeBytes: size,
+            layers: captured.layers, baseLayers: config.baseLayers, sizeBytes: size,
             config: SnapshotFacts(
                 config: config, report: captured.report, memoryBytes: captured.memoryBytes, pauseMs: captured.pauseMs
             ).json)
@@ -95,7 +95,7 @@ extension SandboxManager {
     // MARK: Capture
 
     /// The state of a sandbox's files at one instant.
-    private struct Captured {
+    struct Captured {
         /// All layers above the image, topmost first.
         let layers: [LayerID]
         /// The topmost of them, when it is a copy that nothing names yet.
@@ -133,7 +133,7 @@ extension SandboxManager {
     }
 
     /// Removes what was copied and stored and came to nothing; what cannot be removed now goes with the engine.
-    private func discard(_ captured: Captured) {
+    func discard(_ captured: Captured) {
         if let staged = captured.staged { try? store.discard(staged) }
         guard let (state, staged) = captured.runtime, let staged else { return }
         // A failure to store it makes no difference any more.
@@ -147,7 +147,7 @@ extension SandboxManager {
     }
 
     /// - Parameter isStored: whether the processes are written to the disk, in the background.
-    private func capture(
+    func capture(
         _ sandbox: Sandbox, _ runtime: RuntimeChoice, isStored: Bool
     ) throws(SandboxError) -> Captured {
         let incarnation = try sandbox.running()

@@ -23,7 +23,7 @@ extension Store {
         garbage.deadEngines = try deadEngines()
         try markSandboxes(&live, &garbage)
         let snapshots = try listSnapshots()
-        for snapshot in snapshots.records { live.add(snapshot.layers, snapshot.image) }
+        for snapshot in snapshots.records { live.add(snapshot.layers + snapshot.baseLayers, snapshot.image) }
         garbage.blockedBy += snapshots.damaged.map(\.id)
         try markImages(&live, &garbage)
         if garbage.blockedBy.isEmpty {
@@ -53,7 +53,7 @@ extension Store {
                 garbage.sandboxes.append(sandbox.id)
                 continue
             }
-            live.add(sandbox.layers, sandbox.image)
+            live.add(sandbox.layers + sandbox.baseLayers, sandbox.image)
             if sandbox.state == .hibernated {
                 let all: [FilesID] = try identifiers(in: openSandbox(sandbox.id))
                 garbage.files += all.filter { $0 != sandbox.files }.map { (sandbox.id, $0) }

@@ -8,7 +8,7 @@ extension SandboxRecord {
         .object([
             "id": .string(id.rawValue), "name": .optional(name), "labels": .strings(labels),
             "state": .string(state.rawValue), "owner": .string(owner.rawValue), "image": image.json,
-            "layers": .identifiers(layers), "files": .string(files.rawValue),
+            "layers": .identifiers(layers), "baseLayers": .identifiers(baseLayers), "files": .string(files.rawValue),
             "overlayMountPoints": .array(overlayMountPoints.map { .string($0.description) }),
             "createdAt": .int(createdAt.nanoseconds), "parentSnapshot": .optional(parentSnapshot?.rawValue),
             "config": config,
@@ -25,6 +25,7 @@ extension SandboxRecord {
         owner = try fields.identifier("owner")
         image = try ImageUse(json: fields.value("image"))
         layers = try fields.identifiers("layers")
+        baseLayers = try fields.identifiers("baseLayers", ifMissing: [])
         files = try fields.identifier("files")
         overlayMountPoints = try fields.texts("overlayMountPoints").map { (text) throws(Manifest.Damage) in
             guard let path = FilePath(text) else { throw .corrupt("a mount point holds a NUL") }
@@ -41,8 +42,8 @@ extension SnapshotRecord {
         .object([
             "id": .string(id.rawValue), "name": .optional(name), "labels": .strings(labels),
             "sandbox": .string(sandbox.rawValue), "parentSnapshot": .optional(parentSnapshot?.rawValue),
-            "image": image.json, "layers": .identifiers(layers), "createdAt": .int(createdAt.nanoseconds),
-            "sizeBytes": .int(sizeBytes), "config": config,
+            "image": image.json, "layers": .identifiers(layers), "baseLayers": .identifiers(baseLayers),
+            "createdAt": .int(createdAt.nanoseconds), "sizeBytes": .int(sizeBytes), "config": config,
         ])
     }
 
@@ -55,6 +56,7 @@ extension SnapshotRecord {
         parentSnapshot = try fields.optionalIdentifier("parentSnapshot")
         image = try ImageUse(json: fields.value("image"))
         layers = try fields.identifiers("layers")
+        baseLayers = try fields.identifiers("baseLayers", ifMissing: [])
         createdAt = FileTime(nanoseconds: try fields.int("createdAt"))
         sizeBytes = try fields.int("sizeBytes")
         config = try fields.value("config")
@@ -189,6 +191,11 @@ private struct ManifestFields {
             guard let id = ID(rawValue: text) else { throw .corrupt("'\(name)' holds a malformed id") }
             return id
         }
+    }
+
+    /// For fields that earlier versions did not write.
+    func identifiers<ID: ObjectID>(_ name: String, ifMissing missing: [ID]) throws(Manifest.Damage) -> [ID] {
+        fields[name] == nil ? missing : try identifiers(name)
     }
 
     func strings(_ name: String) throws(Manifest.Damage) -> [String: String] {

@@ -34,6 +34,8 @@ public struct SandboxRecord: Sendable {
     public let image: ImageUse
     /// The sealed layers between the image and the sandbox's own upper, topmost first.
     public var layers: [LayerID]
+    /// Layers that are kept for comparisons, whether they still are among `layers` or not.
+    public var baseLayers: [LayerID] = []
     /// The folder of files that is the sandbox's own: its upper and work folders.
     public internal(set) var files: FilesID
     /// Where further overlays are mounted over the root one, as `/usr`; their uppers lie in the one upper.
@@ -52,6 +54,8 @@ public struct NewSandbox: Sendable {
     public var image: ImageUse
     /// Sealed layers above the image, topmost first; empty for a new sandbox, a snapshot's for a restored one.
     public var layers: [LayerID]
+    /// As `SandboxRecord.baseLayers`.
+    public var baseLayers: [LayerID]
     public var overlayMountPoints: [FilePath]
     /// What `makeSpareFiles` made for these mount points; nil to make it here.
     public var files: FilesID?
@@ -60,7 +64,7 @@ public struct NewSandbox: Sendable {
 
     public init(
         id: SandboxID = .random(), name: String? = nil, labels: [String: String] = [:], image: ImageUse,
-        layers: [LayerID] = [], overlayMountPoints: [FilePath] = [], files: FilesID? = nil,
+        layers: [LayerID] = [], baseLayers: [LayerID] = [], overlayMountPoints: [FilePath] = [], files: FilesID? = nil,
         parentSnapshot: SnapshotID? = nil, config: JSONValue = .null
     ) {
         self.id = id
@@ -68,6 +72,7 @@ public struct NewSandbox: Sendable {
         self.labels = labels
         self.image = image
         self.layers = layers
+        self.baseLayers = baseLayers
         self.overlayMountPoints = overlayMountPoints
         self.files = files
         self.parentSnapshot = parentSnapshot
@@ -85,6 +90,8 @@ public struct SnapshotRecord: Sendable {
     public var image: ImageUse
     /// The whole chain of sealed layers above the image, topmost first.
     public var layers: [LayerID]
+    /// As `SandboxRecord.baseLayers`.
+    public var baseLayers: [LayerID]
     public var createdAt: FileTime
     /// What the snapshot's own layers take on disk, in bytes.
     public var sizeBytes: Int64
@@ -93,8 +100,8 @@ public struct SnapshotRecord: Sendable {
 
     public init(
         id: SnapshotID = .random(), name: String? = nil, labels: [String: String] = [:], sandbox: SandboxID,
-        parentSnapshot: SnapshotID? = nil, image: ImageUse, layers: [LayerID], createdAt: FileTime = .now,
-        sizeBytes: Int64, config: JSONValue = .null
+        parentSnapshot: SnapshotID? = nil, image: ImageUse, layers: [LayerID], baseLayers: [LayerID] = [],
+        createdAt: FileTime = .now, sizeBytes: Int64, config: JSONValue = .null
     ) {
         self.id = id
         self.name = name
@@ -103,6 +110,7 @@ public struct SnapshotRecord: Sendable {
         self.parentSnapshot = parentSnapshot
         self.image = image
         self.layers = layers
+        self.baseLayers = baseLayers
         self.createdAt = createdAt
         self.sizeBytes = sizeBytes
         self.config = config

@@ -15,6 +15,11 @@ public struct DiffSide: Sendable {
         DiffSide(layers: snapshot.layers, image: snapshot.image, upper: nil)
     }
 
+    /// Sealed layers above an image, topmost first.
+    public static func layers(_ layers: [LayerID], image: ImageUse) -> DiffSide {
+        DiffSide(layers: layers, image: image, upper: nil)
+    }
+
     public static func image(_ image: ImageUse) -> DiffSide { DiffSide(layers: [], image: image, upper: nil) }
 }
 
@@ -31,7 +36,7 @@ extension Store {
             from: stack(before, base: base), to: stack(after, base: base), isCancelled: isCancelled)
     }
 
-    private func stack(_ side: DiffSide, base: [BaseFolder]) throws(StoreError) -> LayerStack {
+    func stack(_ side: DiffSide, base: [BaseFolder]) throws(StoreError) -> LayerStack {
         // In their shortest form, so that equal histories look equal.
         try stack(
             shortened(side.layers), image: side.image, base: base,

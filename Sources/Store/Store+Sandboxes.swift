@@ -12,7 +12,7 @@ extension Store {
     ) throws(StoreError) -> SandboxRecord {
         let record = SandboxRecord(
             id: new.id, name: new.name, labels: new.labels, state: .running, owner: engine, image: new.image,
-            layers: try shortened(new.layers), files: new.files ?? .random(),
+            layers: try shortened(new.layers), baseLayers: new.baseLayers, files: new.files ?? .random(),
             overlayMountPoints: new.overlayMountPoints,
             createdAt: .now, parentSnapshot: new.parentSnapshot, config: new.config)
         try stagingFolder(record.id.path) { (folder: borrowing OwnedFD) throws(StoreError) in
@@ -34,7 +34,7 @@ extension Store {
             }
             try changing { () throws(StoreError) in
                 if let staged { try publish(staged.id.path, in: layers) }
-                try requireLayers(record.layers + record.image.layers, of: record.parentSnapshot)
+                try requireLayers(record.layers + record.baseLayers + record.image.layers, of: record.parentSnapshot)
                 try publish(record.id.path, in: sandboxes)
             }
         }
@@ -57,6 +57,14 @@ extension Store {
     /// Replaces the sandbox's record in one step; name, labels, state, parent and config may have changed.
     public func updateSandbox(_ record: SandboxRecord) throws(StoreError) {
         try changing { () throws(StoreError) in try replaceManifest(of: record) }
+    }
+
+    /// As `updateSandbox`, and publishes a layer that the record names from now on.
+    public func updateSandbox(_ record: SandboxRecord, adding staged: StagedLayer) throws(StoreError) {
+        try changing { () throws(StoreError) in
+            try publish(staged.id.path, in: layers)
+            try replaceManifest(of: record)
+        }
     }
 
     /// Takes over a hibernated sandbox: from here on it is running and this engine's.

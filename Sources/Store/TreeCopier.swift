@@ -121,6 +121,11 @@ extension TreeCopier: TreeVisitor {
     public mutating func visit(
         _ name: FilePath, _ kind: FileKind, in folder: borrowing OwnedFD
     ) throws(StoreError) -> Bool {
+        if !options.exclude.isEmpty,
+            options.exclude.leaveOut(target.path.appending(name), isFolder: kind == .directory)
+        {
+            return false
+        }
         guard kind == .directory else {
             try copyFile(name, kind, in: folder, as: name)
             return false

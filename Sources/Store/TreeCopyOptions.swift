@@ -24,16 +24,20 @@ public struct TreeCopyOptions: Sendable {
     public var attributes: CopyAttributes
     /// Folders of the source that are made but not filled, as mount points of kernel filesystems.
     public var unfilled: Set<FileIdentity>
+    /// What of the source is left out.
+    public var exclude: IgnoreRules
     /// Asked before each entry and within large files; true ends the copy with `StoreError.cancelled`.
     public var isCancelled: @Sendable () -> Bool
 
     public init(
         ownership: CopyOwnership = .keep, attributes: CopyAttributes = .exact, unfilled: Set<FileIdentity> = [],
+        exclude: IgnoreRules = IgnoreRules([]),
         isCancelled: @escaping @Sendable () -> Bool = { false }
     ) {
         self.ownership = ownership
         self.attributes = attributes
         self.unfilled = unfilled
+        self.exclude = exclude
         self.isCancelled = isCancelled
     }
 }

@@ -26,6 +26,7 @@ import Testing
         .stdinClosed("p1"),
         .pathNotFound("/a"), .pathExists("/a"), .pathNotDirectory("/a"), .pathIsDirectory("/a"),
         .permissionDenied("/a", reason: "read-only"),
+        .commitConflict([.init(path: "/a", reason: .addedOnHost)]), .notCopiedFolder("/a"),
         .runtimeStateUnsupported([.init(pid: 1, command: "gdb", reason: "ptrace")]),
         .limitExceeded(limit: "pidsMax", "too many"), .noSpace("/a"),
         .networkUnavailable(reason: "pasta is missing", fix: "Install passt."),

@@ -94,7 +94,8 @@ import Testing
         let ordered = Registry.requests.filter { $0.isLifecycleOperation }
         #expect(
             ordered.map { $0.method }.sorted() == [
-                "sandbox/destroy", "sandbox/fork", "sandbox/hibernate", "sandbox/race", "sandbox/resume",
+                "sandbox/commit", "sandbox/destroy", "sandbox/fork", "sandbox/hibernate", "sandbox/race",
+                "sandbox/resume",
                 "sandbox/rollback", "sandbox/snapshot",
             ])
         #expect(ordered.allSatisfy { $0.sandboxField == "sandboxId" })

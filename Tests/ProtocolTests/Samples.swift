@@ -65,6 +65,12 @@ enum Samples {
             FileChange(path: "/etc/motd", kind: kind, type: .file, size: 9)
         })
 
+    static let textChanges = ChangesResult(changes: [
+        FileChange(path: "/w/a", kind: .modified, type: .file, size: 9, diff: "--- a/w/a"),
+        FileChange(path: "/w/b", kind: .modified, type: .file, size: 9, diffOmitted: .binary),
+        FileChange(path: "/w/c", kind: .modified, type: .file, size: 9, diffOmitted: .tooLarge),
+    ])
+
     static let image = ImageObject(
         ref: "python:3.12-slim", digest: "sha256:00", sizeBytes: 1, layers: 3, createdAt: time,
         config: .init(env: ["A": "b"], cwd: "/", user: "root", entrypoint: ["/init"], cmd: ["python3"]))
@@ -113,7 +119,13 @@ enum Samples {
         result(
             SandboxStats.self,
             .init(cpuTime: .milliseconds(1), memBytes: 1, memPeakBytes: 2, pids: 3, diskBytes: 4)),
-        result(SandboxDiff.self, changes),
+        result(SandboxDiff.self, changes), result(SandboxDiff.self, textChanges),
+        result(
+            SandboxCommit.self,
+            .init(
+                changes: changes.changes,
+                conflicts: CommitConflictObject.Reason.allCases.map { .init(path: "/home/me/a", reason: $0) },
+                skipped: [.init(path: "/home/me/b", reason: "it is a fifo")])),
         result(SnapshotList.self, .init(snapshots: [fullSnapshot])), result(SnapshotGet.self, fullSnapshot),
         result(SnapshotDelete.self, NullResult()), result(SnapshotDiff.self, changes),
         result(SnapshotExport.self, .init(path: "/tmp/snap.zst", sizeBytes: 100)),

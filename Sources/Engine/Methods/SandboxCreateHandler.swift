@@ -21,11 +21,13 @@ enum SandboxCreateHandler: RequestHandler {
         let request = NewSandboxRequest(
             image: params.image, name: params.name, labels: params.labels, directory: params.cwd, user: params.user,
             config: config)
-        let mounts = params.mounts
+        let copies = params.mounts.map {
+            CopyRequest(source: $0.source, target: $0.target, exclude: $0.exclude)
+        }
         return try await SandboxBirth.register(in: runtime) {
             let sandbox = try runtime.manager.create(request)
             do {
-                for mount in mounts { _ = try sandbox.files().copyIn(mount.source, to: mount.target) }
+                try runtime.manager.bringIn(copies, to: sandbox)
             } catch {
                 _ = try runtime.manager.destroy(sandbox)
                 throw error

@@ -50,19 +50,6 @@ enum SandboxStatsHandler: RequestHandler {
     }
 }
 
-enum SandboxDiffHandler: RequestHandler {
-    typealias Request = SandboxDiff
-
-    static func handle(_ params: SandboxDiff.Params, _ context: RequestContext) async throws -> ChangesResult {
-        let manager = try context.runtime.manager
-        return try await BlockingWork.run {
-            ChangesResult(
-                changes: try manager.changes(of: try manager.sandbox(params.sandboxID), since: params.against)
-                    .map { Protocol.FileChange(path: $0.path, kind: $0.kind, type: $0.type, size: $0.size) })
-        }
-    }
-}
-
 extension [String: String] {
     /// Whether all of the given labels are among these.
     func contains(_ labels: [String: String]) -> Bool { labels.allSatisfy { self[$0.key] == $0.value } }

@@ -19,6 +19,8 @@ enum FieldLimit {
     /// At least init and one command; at most what the kernel can number (PID_MAX_LIMIT).
     static let pids = 2...4_194_304
     static let mounts = 0...256
+    static let excludePatterns = 0...1000
+    static let commitPaths = 1...10_000
     static let forkCount = 1...1000
     static let raceChildren = 1...100
     /// Bytes of each output stream of each child of a race; 100 children's fit a message.

@@ -35,6 +35,7 @@ public enum ErrorKind: String, CaseIterable, Sendable {
     case pathNotDirectory = "PathNotDirectory"
     case pathIsDirectory = "PathIsDirectory"
     case permissionDenied = "PermissionDenied"
+    case commitConflict = "CommitConflict"
 
     case runtimeStateUnsupported = "RuntimeStateUnsupported"
     case limitExceeded = "LimitExceeded"
@@ -73,6 +74,7 @@ public enum ErrorKind: String, CaseIterable, Sendable {
         case .pathNotDirectory: 1042
         case .pathIsDirectory: 1043
         case .permissionDenied: 1044
+        case .commitConflict: 1045
         case .runtimeStateUnsupported: 1050
         case .limitExceeded: 1060
         case .noSpace: 1061

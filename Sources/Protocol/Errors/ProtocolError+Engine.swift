@@ -112,6 +112,23 @@ extension ProtocolError {
             details: ["path": .string(path), "reason": .string(reason)])
     }
 
+    /// A folder of the host that a commit names.
+    public static func notCopiedFolder(_ path: String) -> ProtocolError {
+        ProtocolError(
+            .pathNotFound,
+            "no folder `\(path)` was copied into the sandbox; name the `source` of a mount of mode `copy`",
+            details: ["path": .string(path)])
+    }
+
+    /// `conflicts`: what has changed on the host since it was copied.
+    public static func commitConflict(_ conflicts: [CommitConflictObject]) -> ProtocolError {
+        let names = conflicts.prefix(5).map { "`\($0.path)` (\($0.reason.rawValue))" }.joined(separator: ", ")
+        let more = conflicts.count > 5 ? " and \(conflicts.count - 5) more" : ""
+        return ProtocolError(
+            .commitConflict, "nothing was committed, because the host has changed since the copy: \(names)\(more)",
+            details: ["conflicts": conflicts.json])
+    }
+
     /// `processes`: those that `runtime:"require"` cannot keep.
     public static func runtimeStateUnsupported(_ processes: [RuntimeReport.Dropped]) -> ProtocolError {
         let names = processes.map { "\($0.command) (pid \($0.pid)): \($0.reason)" }.joined(separator: "; ")

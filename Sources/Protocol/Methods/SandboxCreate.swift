@@ -76,10 +76,14 @@ public struct MountParams: ParamsDecodable {
     /// In the sandbox.
     public let target: String
     public let mode: Mode
+    /// What a copy leaves out, as lines of a .gitignore.
+    public let exclude: [String]
 
     public init(from fields: inout ParamsDecoder) throws(ProtocolError) {
         source = try fields.required("source", .absolutePath)
         target = try fields.required("target", .absolutePath)
         mode = try fields.required("mode", .choice)
+        exclude = try fields.optional(
+            "exclude", .array(of: .argument, count: FieldLimit.excludePatterns), default: [])
     }
 }

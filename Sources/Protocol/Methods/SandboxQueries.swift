@@ -84,10 +84,16 @@ public enum SandboxDiff: ProtocolRequest {
         public let sandboxID: String
         /// The id of a snapshot to compare with; nil for the image.
         public let against: String?
+        /// Only what is there and below; in a copied folder compared with what was copied.
+        public let path: String?
+        /// Whether changes of text files come with a unified diff; needs `path`.
+        public let text: Bool
 
         public init(from fields: inout ParamsDecoder) throws(ProtocolError) {
             sandboxID = try fields.required("sandboxId", .id)
             against = try fields.optional("against", .id)
+            path = try fields.optional("path", .absolutePath)
+            text = try fields.optional("text", .boolean, default: false)
         }
     }
 

@@ -45,15 +45,33 @@ public struct FileChange: Equatable, Sendable, JSONEncodable {
     /// What it is now; of a deleted one, what it was.
     public let type: FileType
     public let size: Int
+    /// As `diff -u` writes it.
+    public let diff: String?
+    /// Why there is no diff although one was asked for.
+    public let diffOmitted: DiffOmission?
 
-    public init(path: String, kind: Kind, type: FileType, size: Int) {
+    public enum DiffOmission: String, WireChoice {
+        /// One side is no UTF-8 text.
+        case binary
+        case tooLarge
+    }
+
+    public init(
+        path: String, kind: Kind, type: FileType, size: Int, diff: String? = nil, diffOmitted: DiffOmission? = nil
+    ) {
         self.path = path
         self.kind = kind
         self.type = type
         self.size = size
+        self.diff = diff
+        self.diffOmitted = diffOmitted
     }
 
-    public var json: JSONValue { .fields(["path": path, "kind": kind, "type": type, "size": size]) }
+    public var json: JSONValue {
+        .fields([
+            "path": path, "kind": kind, "type": type, "size": size, "diff": diff, "diffOmitted": diffOmitted,
+        ])
+    }
 }
 
 /// The result of `sandbox/diff` and `snapshot/diff`.

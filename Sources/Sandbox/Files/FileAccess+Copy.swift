@@ -10,15 +10,17 @@ extension FileAccess {
     ///
     /// - Parameters:
     ///   - hostPath: absolute, as the engine sees the host.
+    ///   - exclude: what of a folder is left out.
     ///   - isCancelled: asked before each file and within large ones.
     /// - Throws: `exists` where a folder and something else meet; `permissionDenied` for what cannot be copied;
     ///   `store(.cancelled)`. A merge that fails midway has replaced what it got to; else nothing is left behind.
     public func copyIn(
-        _ hostPath: String, to path: String, isCancelled: @escaping @Sendable () -> Bool = { false }
+        _ hostPath: String, to path: String, excluding exclude: IgnoreRules = IgnoreRules([]),
+        isCancelled: @escaping @Sendable () -> Bool = { false }
     ) throws(SandboxError) -> TreeCopySummary {
         let host = try onKernel { () throws(KernelError) in try PathRoot.host() }
         let options = TreeCopyOptions(
-            ownership: .all(owner: 0, group: 0), attributes: .user, unfilled: host.kernelFolders,
+            ownership: .all(owner: 0, group: 0), attributes: .user, unfilled: host.kernelFolders, exclude: exclude,
             isCancelled: isCancelled)
         return try copy(hostPath, in: host, to: path, in: root, followingTarget: true, options)
     }

@@ -8,6 +8,8 @@ public struct PathError: Error, Sendable, Equatable {
         case exists
         case notDirectory
         case isDirectory
+        /// Of the host: no folder that was copied into the sandbox.
+        case notCopiedFolder
         /// The path, or a name in it, is longer than the filesystem allows.
         case tooLong
         /// The reason completes "permission denied: ".

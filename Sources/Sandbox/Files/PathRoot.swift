@@ -30,6 +30,12 @@ struct PathRoot: ~Copyable, Sendable {
         try folder.open(path, flags, resolving: Self.rules)
     }
 
+    /// Whether a path that exists leads through no symlink, so that it is the place itself.
+    func isFreeOfLinks(_ path: FilePath) -> Bool {
+        // Whatever else is wrong with the path makes it no place to be certain of, either.
+        (try? folder.open(path, .pathOnly, resolving: [.beneath, .noSymlinks, .noMagicLinks])) != nil
+    }
+
     /// Opens a folder by path only, made with all its missing parents if need be.
     func openMakingParents(_ path: FilePath) throws(KernelError) -> OwnedFD {
         var reached: FilePath = "/"

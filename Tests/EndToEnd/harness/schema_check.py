@@ -21,7 +21,7 @@ KINDS: dict[int, str] = {
     1020: "ImageNotFound", 1021: "ImageInvalid", 1022: "ImageInUse", 1023: "PullFailed",
     1030: "ProcessNotFound", 1031: "CommandNotFound", 1032: "CommandNotExecutable", 1033: "StdinClosed",
     1040: "PathNotFound", 1041: "PathExists", 1042: "PathNotDirectory", 1043: "PathIsDirectory",
-    1044: "PermissionDenied", 1050: "RuntimeStateUnsupported", 1060: "LimitExceeded", 1061: "NoSpace",
+    1044: "PermissionDenied", 1045: "CommitConflict", 1050: "RuntimeStateUnsupported", 1060: "LimitExceeded", 1061: "NoSpace",
     1070: "NetworkUnavailable", 1080: "HostUnsupported", 1090: "StoreLocked", 1091: "StoreCorrupt",
 }  # fmt: skip
 

@@ -7,7 +7,7 @@ import type { SandboxLog } from './sandbox-log'
 import { snapshotFromWire } from './snapshots'
 import type { WireSnapshot } from './snapshots'
 import type {
-    CallOptions, Command, DestroyResult, DirectoryEntry, ExecOptions, ExecResult, ExecStreamOptions, FileChange,
+    CallOptions, Command, CommitOptions, CommitResult, DestroyResult, DiffOptions, DirectoryEntry, ExecOptions, ExecResult, ExecStreamOptions, FileChange,
     ForkOptions, Labels, ProcessVerdict, RaceChild, RaceEntry, RaceOptions, SandboxInfo, SandboxStats, Snapshot, SnapshotOptions, WriteFileOptions,
 } from './types'
 
@@ -138,9 +138,17 @@ export class Sandbox {
         return (await this.call<{ processes: ProcessVerdict[] }>('sandbox/explain', {}, options)).processes
     }
 
-    /** The files that differ from the image, or from a snapshot. */
-    async diff(diffOptions: { against?: string } = {}, options: CallOptions = {}): Promise<FileChange[]> {
+    /** The files that differ from the image, from a snapshot, or below a copied host folder from what was copied. */
+    async diff(diffOptions: DiffOptions = {}, options: CallOptions = {}): Promise<FileChange[]> {
         return (await this.call<{ changes: FileChange[] }>('sandbox/diff', { ...diffOptions }, options)).changes
+    }
+
+    /**
+     * Applies what was changed in a copied folder to the host's own. Fails with a `CommitConflictError`, with nothing changed, when
+     * the host's has changed in the same places since.
+     */
+    async commit(source: string, commitOptions: CommitOptions = {}, options: CallOptions = {}): Promise<CommitResult> {
+        return this.call('sandbox/commit', { ...commitOptions, source }, options)
     }
 
     /** Takes this sandbox back to a snapshot of it or of one of its ancestors, under the same id. */

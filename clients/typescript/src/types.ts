@@ -38,6 +38,8 @@ export interface Mount {
     /** Absolute path in the sandbox. */
     target: string
     mode: 'copy' | 'ro' | 'rw'
+    /** What a copy leaves out: each as a line of a `.gitignore`. */
+    exclude?: readonly string[]
 }
 
 export interface NetworkOptions {
@@ -268,6 +270,35 @@ export interface FileChange {
     kind: 'added' | 'modified' | 'deleted' | 'type'
     type: string
     size: number
+    /** With `text`: what `diff -u` says. */
+    diff?: string
+    /** With `text`: why there is no diff. */
+    diffOmitted?: 'binary' | 'tooLarge'
+}
+
+export interface DiffOptions {
+    /** A snapshot to compare with. */
+    against?: string
+    /** Only what is there and below; in a copied folder compared with what was copied. */
+    path?: string
+    /** Add unified diffs of text files. */
+    text?: boolean
+}
+
+export interface CommitOptions {
+    /** Relative to the folder; everything if left out. */
+    paths?: readonly string[]
+    /** Only tell what would be done. */
+    dryRun?: boolean
+}
+
+export interface CommitResult {
+    /** What was changed on the host, or would be. */
+    changes: FileChange[]
+    /** Of a dry run: what the commit would be refused for. */
+    conflicts: { path: string; reason: 'addedOnHost' | 'changedOnHost' | 'deletedOnHost' }[]
+    /** What cannot be brought to the host. */
+    skipped: { path: string; reason: string }[]
 }
 
 /** What a snapshot taken now would keep of one process. */

@@ -180,6 +180,13 @@ export class PermissionDeniedError extends EngineError {
     /** @internal */
     static override readonly rule = { code: 1044, kind: 'PermissionDenied', status: 403 }
 }
+/** `sandbox/commit`: the host's folder has changed in the same places since it was copied; nothing was applied. */
+export class CommitConflictError extends EngineError {
+    declare readonly kind: 'CommitConflict'
+    declare readonly data: { conflicts: { path: string; reason: 'addedOnHost' | 'changedOnHost' | 'deletedOnHost' }[] }
+    /** @internal */
+    static override readonly rule = { code: 1045, kind: 'CommitConflict', status: 409 }
+}
 
 // Runtime state, limits, the machine, the store
 
