@@ -1,3 +1,4 @@
+import Glibc
 import Kernel
 
 /// A copy-on-write sibling of a captured process that never runs: it keeps the memory of one moment, while the captured process
@@ -7,6 +8,7 @@ import Kernel
 final class FrozenMemory {
     private static let sharedMemoryFlag: UInt64 = 0x100  // CLONE_VM
     private static let waitForAll: UInt64 = 0x4000_0000  // __WALL
+    private static let reapingPatience = Duration.seconds(1)
 
     private let thread: TracedThread
     /// In the engine's numbering.
@@ -39,5 +41,10 @@ final class FrozenMemory {
         return (made, UInt64(bitPattern: results[0]))
     }
 
-    deinit { thread.kill() }
+    /// Waits for the sandbox's first process to reap the copy, which the next capture would otherwise find as a zombie.
+    deinit {
+        thread.kill()
+        let deadline = ContinuousClock.now + Self.reapingPatience
+        while (try? ProcessStatus.read(of: pid)) != nil, ContinuousClock.now < deadline { usleep(500) }
+    }
 }
