@@ -40,6 +40,14 @@ final class ProcessTable: Sendable {
         state.withLock { $0.processes.values.sorted { $0.number < $1.number } }
     }
 
+    /// The ids of those that run on in another incarnation: the same processes, not others that have come to the same number.
+    func surviving(in next: ProcessTable) -> Set<String> {
+        let there = next.all.filter(\.isRunning)
+        return Set(
+            all.filter { here in there.contains { $0.number == here.number && $0.startedAt == here.startedAt } }
+                .map(\.id))
+    }
+
     /// - Throws: `processNotFound`.
     func process(_ id: String) throws(SandboxError) -> ManagedProcess {
         let number = id.first == "p" ? Int(id.dropFirst()) : nil
