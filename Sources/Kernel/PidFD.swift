@@ -31,6 +31,13 @@ public struct PidFD: ~Copyable, Sendable {
         }
     }
 
+    /// How the process ended, whoever has reaped it. Nil while nobody has, and on kernels that do not tell (before 6.15).
+    public func exitStatus() -> ExitStatus? {
+        var status: Int32 = 0
+        // unsafe: the shim writes the status within the call.
+        return unsafe ck_pidfd_exit_status(descriptor.rawValue, &status) == 0 ? ExitStatus(waitStatus: status) : nil
+    }
+
     /// Waits for the end of a child and takes its status; its number is free afterwards.
     @discardableResult
     public func reap() throws(KernelError) -> ExitStatus {

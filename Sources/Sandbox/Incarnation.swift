@@ -16,7 +16,9 @@ final class Incarnation: Sendable {
     let processTable: ProcessTable
     let loop: EventLoop
     let nullDevice: OwnedFD
-    private let executions = Mutex<[ExecMark: Execution]>([:])
+    /// Held while somebody looks for processes that were left behind.
+    let looking = Mutex(())
+    let executions = Mutex<[ExecMark: Execution]>([:])
     private let formerRoot: Mutex<FormerRoot>
     /// Captures whose memory still is in processes of this sandbox.
     let dependentCaptures = DispatchGroup()
@@ -51,6 +53,7 @@ final class Incarnation: Sendable {
         self.namespaces = namespaces
         self.processTable = processTable
         self.loop = loop
+        namespaces.channel.onOrphanExit { [weak self] pid, exit in self?.orphanExited(pid, exit) }
     }
 
     /// The sandbox's root folder, with everything that is mounted in it.

@@ -3,7 +3,7 @@ import Kernel
 
 /// A program to run in a sandbox.
 public struct SandboxCommand: Sendable {
-    public enum Program: Sendable {
+    public enum Program: Sendable, Equatable {
         /// Run by `/bin/sh -c`.
         case shell(String)
         /// The program's name or path, and its arguments; never empty.

@@ -100,15 +100,17 @@ extension SandboxManager {
         _ id: SandboxID, _ config: SandboxConfig, _ root: RootFilesystem, _ runtime: RuntimeState?, of source: String,
         nextProcessNumber: Int = 1
     ) throws(SandboxError) -> Incarnation {
+        let table = try runtime?.processTable(of: source)
         let incarnation = try Incarnation(
             try namespaceSets.take(), id: id.rawValue, hostname: config.hostname ?? id.rawValue, limits: config.limits,
             root: root, store: store.path, workshop: bases.workshop,
             processTable: ProcessTable(
-                of: id.rawValue, nextNumber: nextProcessNumber, observer: processObserver, loop: ingredients.loop),
+                of: id.rawValue, nextNumber: max(nextProcessNumber, table?.nextNumber ?? 1), observer: processObserver,
+                loop: ingredients.loop),
             loop: ingredients.loop)
-        guard let runtime else { return incarnation }
+        guard let runtime, let table else { return incarnation }
         do throws(SandboxError) {
-            try incarnation.restore(runtime, of: source, filter: ingredients.filter)
+            try incarnation.restore(runtime, table, of: source, filter: ingredients.filter)
         } catch {
             incarnation.destroy()
             throw error

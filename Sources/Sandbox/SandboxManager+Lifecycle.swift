@@ -63,6 +63,8 @@ extension SandboxManager {
             state.record = hibernated
             state.incarnation = nil
         }
+        let table = incarnation.processTable
+        table.interrupt(surviving: table.surviving(in: table))
         incarnation.destroy()
     }
 
@@ -186,8 +188,10 @@ extension SandboxManager {
                 state.runtimeReport = processes.map { _ in facts.report }
             }
             if let incarnation { watch(incarnation, of: sandbox) }
+            former.processTable.cutOff()
+            let table = incarnation?.processTable
+            former.processTable.interrupt(surviving: table.map(former.processTable.surviving) ?? [])
             former.kill()
-            former.processTable.interrupt()
             housekeeping.destroy(former)
             housekeeping.discard(previous, of: next.id)
         } catch {

@@ -146,7 +146,7 @@ class DurableStateTests(EngineTestCase):
             (state, whole[state][:-1], 1012, "SnapshotCorrupt"),
             (state, altered(whole[state]), 1012, "SnapshotCorrupt"),
             (state, b"", 1012, "SnapshotCorrupt"),
-            (state, whole[state].replace(b"state 1\n", b"state 9\n", 1), 1011, "SnapshotIncompatible"),
+            (state, whole[state].replace(b"state 2\n", b"state 9\n", 1), 1011, "SnapshotIncompatible"),
             (pages, whole[pages][:4096], 1012, "SnapshotCorrupt"),
         ):
             with open(path, "wb") as file:

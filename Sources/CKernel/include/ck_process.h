@@ -19,6 +19,9 @@ int ck_pidfd_open(pid_t pid);
 int ck_pidfd_send_signal(int pidfd, int signal);
 // Reaps the process of a pidfd whatever its exit signal. Stores a wait status. Returns 0, or -1; with `nonblocking`, -1 and EAGAIN while it lives.
 int ck_pidfd_reap(int pidfd, int nonblocking, int *status);
+// How the process of a pidfd ended, as a wait status, once it was reaped, whoever reaped it. -1 with ENODATA before, and with
+// ENOTTY or EINVAL where the kernel does not tell (before Linux 6.15).
+int ck_pidfd_exit_status(int pidfd, int *status);
 // A child that has ended and was not reaped yet; 0 when there is none, -1 on failure. It is only looked at: any wait for
 // all children would take the stop of a tracee, which is always reported, away from the thread that waits for it
 // (kernel/exit.c, wait_task_stopped).

@@ -10,15 +10,18 @@ public struct CaptureRequest: Sendable {
     public var enginePipes: [UInt64: String]
     /// Names of the engine's masters of pseudo-terminals, by their numbers in the sandbox.
     public var engineTerminals: [Int32: String]
+    /// Called while everything stands still: what the state shall keep for whoever restores it.
+    public var companion: @Sendable () -> [UInt8]
 
     public init(
         initPid: Int32, excludedMarks: Set<UInt64> = [], enginePipes: [UInt64: String] = [:],
-        engineTerminals: [Int32: String] = [:]
+        engineTerminals: [Int32: String] = [:], companion: @escaping @Sendable () -> [UInt8] = { [] }
     ) {
         self.initPid = initPid
         self.excludedMarks = excludedMarks
         self.enginePipes = enginePipes
         self.engineTerminals = engineTerminals
+        self.companion = companion
     }
 }
 

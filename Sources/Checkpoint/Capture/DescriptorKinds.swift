@@ -6,7 +6,7 @@ enum DescriptorKinds {
         _ view: DescriptorView, _ context: CaptureContext
     ) throws(ResourceError) -> DescriptionImage.Kind {
         if let inode = view.number(ofKind: "pipe") {
-            if let name = context.request.enginePipes[inode] { return .engine(EngineEndImage(name: name)) }
+            if let name = context.request.enginePipes[inode] { return .engine(try EngineEnds.capture(view, name)) }
             return .pipe(try Pipes.capture(view, context))
         }
         if view.target.hasPrefix("socket:") { return .socket(try Sockets.capture(view, context)) }

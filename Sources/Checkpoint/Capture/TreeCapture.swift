@@ -120,6 +120,7 @@ final class TreeCapture {
         } catch {
             throw .kernel(error)
         }
+        context.tree.companion = Blob(context.request.companion())
     }
 
     func letGo() { held.letGo() }

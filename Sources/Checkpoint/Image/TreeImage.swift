@@ -8,6 +8,8 @@ struct TreeImage: Codable, Sendable {
     var deletedFiles: [DeletedFileImage] = []
     /// What lies below /dev/shm, which is no part of the sandbox's files.
     var sharedFolder: [SharedFolderEntry] = []
+    /// What whoever asked for the capture keeps with it.
+    var companion = Blob()
     var host = HostFacts()
 
     /// What an image needs of the machine that restores it.

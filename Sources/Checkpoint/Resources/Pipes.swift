@@ -32,7 +32,7 @@ enum Pipes {
     }
 
     /// Copies a pipe's content without taking it out.
-    private static func read(_ view: DescriptorView) throws(KernelError) -> PipeImage {
+    fileprivate static func read(_ view: DescriptorView) throws(KernelError) -> PipeImage {
         // Opened anew, because the process may only have the end that cannot be read; a pipe with its own readers and writers
         // blocks nobody who opens it (fifo(7)).
         let source = try OwnedFD.open(
@@ -80,15 +80,26 @@ enum Pipes {
 struct EngineEndImage: Codable, Sendable {
     /// As whoever asked for the capture names it.
     var name: String
+    /// Of a pipe that the process reads from: what the engine has written and the process has not read.
+    var unread: PipeImage?
 }
 
 enum EngineEnds {
+    /// What lies in a pipe that the process writes to is the engine's to read before it goes on.
+    static func capture(_ view: DescriptorView, _ name: String) throws(ResourceError) -> EngineEndImage {
+        if view.info.flags & O_ACCMODE != O_RDONLY { return EngineEndImage(name: name) }
+        do throws(KernelError) {
+            return EngineEndImage(name: name, unread: try Pipes.read(view))
+        } catch {
+            throw .kernel(error)
+        }
+    }
+
     /// Makes the process's end; the other one goes to the context.
     static func open(
         _ image: EngineEndImage, flags: Int32, _ context: RestoreContext
     ) throws(KernelError) -> OwnedFD {
-        try context.withEnginePipe(image.name, isProcessReading: flags & O_ACCMODE == O_RDONLY) {
-            end throws(KernelError) in
+        try context.withEnginePipe(image) { end throws(KernelError) in
             try end.reopen(FileOpenFlags(rawValue: flags & (O_ACCMODE | O_NONBLOCK)))
         }
     }

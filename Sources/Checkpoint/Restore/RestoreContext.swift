@@ -77,14 +77,20 @@ final class RestoreContext {
     }
 
     func withEnginePipe<Value: ~Copyable>(
-        _ name: String, isProcessReading: Bool, _ body: (borrowing OwnedFD) throws(KernelError) -> Value
+        _ image: EngineEndImage, _ body: (borrowing OwnedFD) throws(KernelError) -> Value
     ) throws(KernelError) -> Value {
+        let name = image.name
         if processEnds[name] == nil {
             var pipe = try Pipe()
             let reading = Shared(pipe.takeReadEnd())
             let writing = Shared(pipe.takeWriteEnd())
-            processEnds[name] = isProcessReading ? reading : writing
-            engineEnds[name] = isProcessReading ? writing : reading
+            if let unread = image.unread {
+                try writing.descriptor.setPipeCapacity(unread.capacity)
+                try writing.descriptor.writeAll(unread.content.bytes)
+                (processEnds[name], engineEnds[name]) = (reading, writing)
+            } else {
+                (processEnds[name], engineEnds[name]) = (writing, reading)
+            }
         }
         guard let end = processEnds[name] else { preconditionFailure("a pipe was just made") }
         return try body(end.descriptor)

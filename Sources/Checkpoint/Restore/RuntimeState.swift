@@ -48,6 +48,9 @@ public final class RuntimeState: Sendable {
     /// How many processes are kept, zombies left out.
     public var processCount: Int { tree.processes.count { $0.zombieStatus == nil } }
 
+    /// What whoever asked for the capture keeps with it.
+    public var companion: [UInt8] { tree.companion.bytes }
+
     // MARK: Capture
 
     /// Builds the templates that `init` has promised.
@@ -87,11 +90,15 @@ public final class RuntimeState: Sendable {
     /// Brings the processes to life in a sandbox whose files are those of the capture. They run when the call returns.
     ///
     /// On failure none of them has run, and none is left.
-    public func restore(into target: RestoreTarget) throws(CheckpointError) -> RestoredRuntime {
+    /// - Parameter beforeRunning: called on another thread when all is restored and nothing of it runs yet.
+    public func restore(
+        into target: RestoreTarget,
+        beforeRunning: @escaping @Sendable (RestoredRuntime) throws(KernelError) -> Void
+    ) throws(CheckpointError) {
         try Thread.run(name: "restore") { [self] () throws(CheckpointError) in
             let pages = try templates(target)
             do throws(KernelError) {
-                return try TreeRestore(tree, pages, target).perform()
+                try TreeRestore(tree, pages, target).perform(beforeRunning)
             } catch {
                 throw .kernel(error)
             }

@@ -15,7 +15,8 @@ struct TreeRestore {
         context = try RestoreContext(tree, initPid: target.initPid)
     }
 
-    func perform() throws(KernelError) -> RestoredRuntime {
+    /// - Parameter beforeRunning: called when all is there and nothing runs yet; when it fails, so does the restore.
+    func perform(_ beforeRunning: (RestoredRuntime) throws(KernelError) -> Void) throws(KernelError) {
         try ThreadNamespaces.enterNetwork(of: try PidFD(opening: target.initPid))
         try SharedFolder.restore(tree.sharedFolder, in: context.root)
         let maker = ProcessMaker(context, templates: pages.mapValues(\.template), target: target)
@@ -23,9 +24,8 @@ struct TreeRestore {
             try maker.makeAll()
             for process in maker.made { context.pids[process.image.pid] = process.remote.pid }
             try complete(maker.made)
-            let ends = try context.takeEngineEnds()
+            try beforeRunning(RestoredRuntime(engineEnds: try context.takeEngineEnds(), pids: context.pids))
             release(maker.made)
-            return RestoredRuntime(engineEnds: ends, pids: context.pids)
         } catch {
             // Half of a process must not run for a moment.
             for process in maker.made.reversed() { process.leader.kill() }

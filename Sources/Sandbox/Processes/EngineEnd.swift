@@ -8,4 +8,7 @@ final class EngineEnd: Sendable {
         try descriptor.setNonblocking()
         self.descriptor = descriptor
     }
+
+    /// A pipe's number, the same at both of its ends.
+    func inode() throws(KernelError) -> UInt64 { try descriptor.status().inode }
 }

@@ -30,7 +30,7 @@ extension Incarnation {
         settle()
         let prepared = command
         try onKernel { () throws(KernelError) in
-            let number = processTable.takeNumber()
+            let number = processTable.takeNumber(startingWith: prepared.mark)
             let output = ManagedOutput(
                 of: processTable.address(of: number), observer: processTable.observer, loop: loop)
             do throws(KernelError) {
@@ -43,6 +43,7 @@ extension Incarnation {
                     try startOnPipes(spawn)
                 }
             } catch {
+                processTable.started(prepared.mark)
                 output.interrupt()
                 throw error
             }
@@ -111,6 +112,7 @@ extension Incarnation {
                     spawn.output.interrupt()
                     spawn.completion(.failure(spawn.command.error(for: refusal)))
                 }
+                processTable.started(spawn.command.mark)
             },
             exited: { [weak self] exit in
                 self?.count(exit)
@@ -121,9 +123,11 @@ extension Incarnation {
 
     /// Sends a signal to a process. One that has ended is no error.
     func signal(_ number: Int32, to process: ManagedProcess) throws(KernelError) {
-        switch process.origin {
-        case .started(let mark): try processes.signal(number, to: process.pid, carrying: mark)
-        case .leftBehind: break
+        try processes.signal(number, to: process.pid) { folder throws(KernelError) in
+            switch process.origin {
+            case .started(let mark): mark.appears(inLimits: try ProcFS.read("limits", in: folder.rawValue))
+            case .leftBehind(let ticks): try ProcessStat(in: folder.rawValue)?.startTicks == ticks
+            }
         }
     }
 }

@@ -37,6 +37,8 @@ final class ManagedInput: Sendable {
         var nextID: UInt64 = 1
         /// Nothing is accepted any more; what is queued is still written.
         var isClosing = false
+        /// Nothing is written for now.
+        var isPaused = false
         var registration: EventLoop.Registration?
         var waitsForRoom = false
     }
@@ -95,6 +97,14 @@ final class ManagedInput: Sendable {
         return wasOpen
     }
 
+    /// Writes nothing until `resumeWriting`; what comes is queued.
+    func pauseWriting() { state.withLock { $0.isPaused = true } }
+
+    func resumeWriting() {
+        state.withLock { $0.isPaused = false }
+        advance()
+    }
+
     /// The sandbox is gone.
     func interrupt() {
         fail(state.withLock { drop(&$0) }) { .sandboxGone(written: $0) }
@@ -130,7 +140,7 @@ final class ManagedInput: Sendable {
     }
 
     private func writeQueue(_ state: inout State, _ done: inout [Write]) throws(KernelError) {
-        guard let end = state.end else { return }
+        guard let end = state.end, !state.isPaused else { return }
         for _ in 0..<Self.chunksPerTurn {
             guard var write = state.queue.first else { break }
             if !write.rest.isEmpty {
@@ -147,7 +157,7 @@ final class ManagedInput: Sendable {
 
     /// Watches for room while something is queued, and always for the end of whoever reads.
     private func watch(_ state: inout State) {
-        let waitsForRoom = !state.queue.isEmpty
+        let waitsForRoom = !state.queue.isEmpty && !state.isPaused
         guard let end = state.end, state.registration == nil || state.waitsForRoom != waitsForRoom else { return }
         if let registration = state.registration.take() { loop.remove(registration) }
         state.waitsForRoom = waitsForRoom

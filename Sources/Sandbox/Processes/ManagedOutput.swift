@@ -64,6 +64,15 @@ final class ManagedOutput: Sendable {
 
     // MARK: Reading
 
+    /// Ends those of the streams that nothing is read from.
+    func interrupt(unread streams: Set<CommandStream>) {
+        state.withLock { state in
+            for stream in streams where state.sources[stream] == nil && state.endings[stream] == nil {
+                state.endings[stream] = (state.ring.end, .interrupted)
+            }
+        }
+    }
+
     /// Starts to read a stream. Once for each.
     func read(_ stream: CommandStream, from descriptor: consuming OwnedFD) throws(KernelError) {
         let source = try EngineEnd(descriptor)
@@ -207,6 +216,33 @@ final class ManagedOutput: Sendable {
     }
 
     // MARK: The end, and captures
+
+    var record: ManagedProcessRecord.Output {
+        state.withLock { .init(ring: $0.ring, ended: $0.endings.mapValues(\.reason), open: Set($0.sources.keys)) }
+    }
+
+    /// The engine's end of a stream that has not ended.
+    func end(of stream: CommandStream) -> EngineEnd? { state.withLock { $0.sources[stream] } }
+
+    /// Reads nothing until `resumeReading`.
+    func pauseReading() { setPaused(true) }
+
+    func resumeReading() { setPaused(false) }
+
+    private func setPaused(_ isPaused: Bool) {
+        state.withLock { state in
+            state.isPaused = isPaused
+            watch(&state)
+        }
+    }
+
+    /// Reads what is in the pipes now, however slow the client is; whoever prints must stand still.
+    func drain() {
+        state.withLock { state in
+            for stream in state.sources.keys { readRest(of: stream, &state) }
+            send(&state)
+        }
+    }
 
     /// How many bytes were read.
     var cursor: Int { state.withLock { $0.ring.end } }

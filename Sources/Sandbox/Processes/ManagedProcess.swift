@@ -42,6 +42,7 @@ final class ManagedProcess: Sendable {
     }
 
     private struct State {
+        var program: SandboxCommand.Program
         var exit: ProcessExit?
         var terminal: TerminalDimensions?
         /// Its sandbox is gone, or went on without it.
@@ -59,7 +60,6 @@ final class ManagedProcess: Sendable {
     let number: Int
     let pid: Int32
     let name: String?
-    let program: SandboxCommand.Program
     let startedAt: FileTime
     let origin: Origin
     /// Nil when nothing of it leads to the engine: it was left behind.
@@ -76,39 +76,50 @@ final class ManagedProcess: Sendable {
         self.number = number
         self.pid = pid
         self.name = name
-        self.program = program
         self.startedAt = startedAt
         self.origin = origin
         self.output = output
         self.input = input
         hasTerminal = terminal != nil
-        state = Mutex(State(exit: exit, terminal: terminal))
+        state = Mutex(State(program: program, exit: exit, terminal: terminal))
     }
 
     var id: String { "p\(number)" }
+    /// Of a process that was started here.
+    var mark: ExecMark? {
+        if case .started(let mark) = origin { return mark }
+        return nil
+    }
     var exit: ProcessExit? { state.withLock { $0.exit } }
     var isRunning: Bool { state.withLock { $0.exit == nil } }
     /// It has exited, and everybody who could still print in its name has, too.
     var isFinished: Bool { !isRunning && output?.hasEnded ?? true }
 
     func describe() -> ProcessDescription {
-        let (exit, terminal) = state.withLock { ($0.exit, $0.terminal) }
+        let (program, exit, terminal) = state.withLock { ($0.program, $0.exit, $0.terminal) }
         return ProcessDescription(
             id: id, pid: pid, name: name, program: program, startedAt: startedAt, exit: exit, terminal: terminal,
             outputCursor: output?.cursor ?? 0)
     }
 
+    /// A process that was left behind runs another program by now, or shows another command line.
+    func runs(_ program: SandboxCommand.Program) { state.withLock { $0.program = program } }
+
     // MARK: The end
 
-    /// - Returns: false when its end was known before.
-    func exited(_ exit: ProcessExit) -> Bool {
+    /// Notes its end.
+    ///
+    /// - Parameter tell: called before those who wait for the end learn of it.
+    /// - Returns: false when its end was known before, or that of its sandbox.
+    func exited(_ exit: ProcessExit, tell: () -> Void) -> Bool {
         guard
             let waiters = state.withLock({ state -> [Waiter]? in
-                if state.exit != nil { return nil }
+                if state.exit != nil || state.isGone { return nil }
                 state.exit = exit
                 return state.takeWaiters()
             })
         else { return false }
+        tell()
         for waiter in waiters { waiter.end(.exited) }
         return true
     }
@@ -157,6 +168,27 @@ final class ManagedProcess: Sendable {
 
     private func endWait(_ id: UInt64, _ outcome: WaitOutcome) {
         state.withLock { $0.waiters.removeValue(forKey: id) }?.end(outcome)
+    }
+
+    // MARK: Captures
+
+    var record: ManagedProcessRecord {
+        let (program, exit, terminal) = state.withLock { ($0.program, $0.exit, $0.terminal) }
+        return ManagedProcessRecord(
+            number: number, pid: pid, name: name, program: program, startedAt: startedAt, origin: origin,
+            terminal: terminal, hasInput: input?.isOpen ?? false, output: output?.record, exit: exit)
+    }
+
+    /// What leads from the process to the engine and is open.
+    func endIdentities() throws(KernelError) -> EngineEndIdentities {
+        let output = output?.end(of: .standardOutput)
+        if hasTerminal {
+            guard let output else { return EngineEndIdentities() }
+            return EngineEndIdentities(terminal: try PseudoTerminal.number(of: output.descriptor))
+        }
+        return EngineEndIdentities(
+            input: try input?.end?.inode(), output: try output?.inode(),
+            errorOutput: try self.output?.end(of: .standardError)?.inode())
     }
 
     // MARK: The terminal

@@ -33,8 +33,28 @@ struct OutputRing: Sendable, Equatable {
         storageStart = cursor
     }
 
+    /// Again what `content` and `keptRuns` of another ring were. Nil when they do not fit each other.
+    init?(end: Int, content: [UInt8], runs: [Run]) {
+        start = end - content.count
+        storageStart = start
+        storage = content
+        self.runs = runs
+        var last = start
+        for run in runs {
+            if run.end <= last { return nil }
+            last = run.end
+        }
+        if start < 0 || last != end { return nil }
+    }
+
     /// What is kept.
     var content: ArraySlice<UInt8> { storage[(start - storageStart)...] }
+    /// Whose it is.
+    var keptRuns: ArraySlice<Run> { runs[firstRun(endingAfter: start)...] }
+
+    static func == (one: OutputRing, other: OutputRing) -> Bool {
+        one.end == other.end && one.content == other.content && one.keptRuns == other.keptRuns
+    }
 
     /// Appends bytes, and drops old ones, but none that a client which is attached at `held` has not got yet.
     mutating func append(_ bytes: [UInt8], from stream: CommandStream, keepingFrom held: Int?) {

@@ -13,6 +13,10 @@ final class ProcessTable: Sendable {
     private struct State {
         var processes: [Int: ManagedProcess] = [:]
         var nextNumber: Int
+        /// The marks of processes that are being started.
+        var starting: Set<ExecMark> = []
+        /// What tells of the ends of processes that nobody else tells of.
+        var watches: [Int: EndWatch] = [:]
         var isGone = false
     }
 
@@ -36,6 +40,14 @@ final class ProcessTable: Sendable {
         state.withLock { $0.processes.values.sorted { $0.number < $1.number } }
     }
 
+    /// The ids of those that run on in another incarnation: the same processes, not others that have come to the same number.
+    func surviving(in next: ProcessTable) -> Set<String> {
+        let there = next.all.filter(\.isRunning)
+        return Set(
+            all.filter { here in there.contains { $0.number == here.number && $0.startedAt == here.startedAt } }
+                .map(\.id))
+    }
+
     /// - Throws: `processNotFound`.
     func process(_ id: String) throws(SandboxError) -> ManagedProcess {
         let number = id.first == "p" ? Int(id.dropFirst()) : nil
@@ -46,10 +58,23 @@ final class ProcessTable: Sendable {
     }
 
     /// A number for a process that is about to be added.
-    func takeNumber() -> Int {
+    ///
+    /// - Parameter mark: of a process that is about to be started, until `started` is called.
+    func takeNumber(startingWith mark: ExecMark? = nil) -> Int {
         state.withLock { state in
+            if let mark { state.starting.insert(mark) }
             defer { state.nextNumber += 1 }
             return state.nextNumber
+        }
+    }
+
+    /// The process was added, or there is none.
+    func started(_ mark: ExecMark) { state.withLock { _ = $0.starting.remove(mark) } }
+
+    /// The marks of processes that were started here and run, or are about to.
+    var ownMarks: Set<ExecMark> {
+        state.withLock { state in
+            state.starting.union(state.processes.values.filter(\.isRunning).compactMap(\.mark))
         }
     }
 
@@ -64,10 +89,16 @@ final class ProcessTable: Sendable {
         if isGone { end(process, surviving: []) }
     }
 
+    /// Watches for the end of a process that was left behind.
+    func watch(_ process: ManagedProcess, by watch: EndWatch) {
+        state.withLock { $0.watches[process.number] = watch }
+    }
+
     /// Notes and tells the end of a process; once.
     func exited(_ process: ManagedProcess, _ exit: ProcessExit) {
-        if !process.exited(exit) { return }
-        observer.exited(address(of: process.number), exit)
+        let isNews = process.exited(exit) { observer.exited(address(of: process.number), exit) }
+        if !isNews { return }
+        state.withLock { $0.watches.removeValue(forKey: process.number) }?.stop()
         tidy()
     }
 
@@ -87,6 +118,33 @@ final class ProcessTable: Sendable {
         }
     }
 
+    // MARK: Captures
+
+    /// What must survive, as it is now.
+    var record: ProcessTableRecord { ProcessTableRecord(nextNumber: nextNumber, processes: all.map(\.record)) }
+
+    /// Neither reads output nor writes input until `resume`.
+    func pause() {
+        for process in all {
+            process.output?.pauseReading()
+            process.input?.pauseWriting()
+        }
+    }
+
+    func resume() {
+        for process in all {
+            process.output?.resumeReading()
+            process.input?.resumeWriting()
+        }
+    }
+
+    /// Reads what lies in the processes' output pipes, so that those are empty; the processes must stand still.
+    func drain() {
+        for process in all { process.output?.drain() }
+    }
+
+    // MARK: The end of all
+
     /// The processes are about to be killed: ends of output from here on are interruptions.
     func cutOff() {
         for process in all { process.output?.cutOff() }
@@ -98,7 +156,11 @@ final class ProcessTable: Sendable {
     func interrupt(surviving: Set<String> = []) {
         let processes = state.withLock { state in
             state.isGone = true
-            defer { state.processes = [:] }
+            for watch in state.watches.values { watch.stop() }
+            defer {
+                state.processes = [:]
+                state.watches = [:]
+            }
             return state.processes.values.sorted { $0.number < $1.number }
         }
         for process in processes { end(process, surviving: surviving) }

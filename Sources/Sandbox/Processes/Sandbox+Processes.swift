@@ -31,7 +31,9 @@ extension Sandbox {
 
     /// Oldest first; blocks while it looks at what runs.
     public func processes() throws(SandboxError) -> [ProcessDescription] {
-        try running().processTable.all.map { $0.describe() }
+        let incarnation = try running()
+        try onKernel { () throws(KernelError) in try incarnation.lookForLeftBehind() }
+        return incarnation.processTable.all.map { $0.describe() }
     }
 
     public func process(_ id: String) throws(SandboxError) -> ProcessDescription {

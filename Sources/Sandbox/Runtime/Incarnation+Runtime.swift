@@ -1,10 +1,20 @@
 import Checkpoint
+import JSON
 import Kernel
 
 extension Incarnation {
     /// What a capture has to know of the commands and processes that the engine holds ends of.
-    private func captureRequest() -> CaptureRequest {
-        CaptureRequest(initPid: namespaces.process.pid, excludedMarks: executionMarks)
+    ///
+    /// What they have printed until everything stands still is read, and noted with all else that is known of them.
+    private func captureRequest() throws(SandboxError) -> CaptureRequest {
+        let ends = try onKernel { () throws(KernelError) in try EngineEndName.present(in: processTable.all) }
+        return CaptureRequest(
+            initPid: namespaces.process.pid, excludedMarks: executionMarks, enginePipes: ends.pipes,
+            engineTerminals: ends.terminals
+        ) { [processTable] in
+            processTable.drain()
+            return processTable.record.json.serialized()
+        }
     }
 
     /// The frozen copies of a capture are processes inside, until its memory is in templates: the next one would find them.
@@ -27,9 +37,12 @@ extension Incarnation {
         _ body: @escaping @Sendable () throws(SandboxError) -> Value
     ) throws(SandboxError) -> CapturedRuntime<Value> {
         settleCaptures()
+        processTable.pause()
+        defer { processTable.resume() }
+        let request = try captureRequest()
         dependentCaptures.enter()
         return try RuntimeCapture.perform(
-            captureRequest(), requiresAll: requiringAll, program: program, storingIn: folder,
+            request, requiresAll: requiringAll, program: program, storingIn: folder,
             isIndependent: { [dependentCaptures] in dependentCaptures.leave() }, whileHeld: body)
     }
 
@@ -38,29 +51,38 @@ extension Incarnation {
         to folder: StateFolder, _ body: @escaping @Sendable () throws(SandboxError) -> Void
     ) throws(SandboxError) {
         settleCaptures()
-        try RuntimeCapture.takeAway(captureRequest(), to: folder, body)
+        processTable.pause()
+        defer { processTable.resume() }
+        try RuntimeCapture.takeAway(try captureRequest(), to: folder, body)
     }
 
     /// What a capture would keep now.
     func explainRuntime() throws(SandboxError) -> RuntimeExplanation {
         settleCaptures()
+        let request = try captureRequest()
         do throws(CheckpointError) {
-            return try RuntimeCapture.explain(captureRequest())
+            return try RuntimeCapture.explain(request)
         } catch {
             throw SandboxError(error)
         }
     }
 
-    /// Brings captured processes to life. Nothing else may have been started.
+    /// Brings captured processes to life, those with an id under the same one. Nothing else may have been started.
     ///
-    /// - Parameter source: the snapshot or sandbox that they are of, for messages.
-    func restore(_ state: RuntimeState, of source: String, filter: [UInt8]) throws(SandboxError) {
+    /// - Parameters:
+    ///   - table: the processes with an id among them.
+    ///   - source: the snapshot or sandbox that they are of, for messages.
+    func restore(
+        _ state: RuntimeState, _ table: ProcessTableRecord, of source: String, filter: [UInt8]
+    ) throws(SandboxError) {
         settle()
         do throws(CheckpointError) {
-            _ = try state.restore(
+            try state.restore(
                 into: RestoreTarget(
                     initPid: namespaces.process.pid, controlGroups: namespaces.controlGroup.birthplaces, filter: filter)
-            )
+            ) { [self] restored throws(KernelError) in
+                for record in table.processes { try reconnect(record, EngineEndName.ends(of: record, in: restored)) }
+            }
         } catch {
             throw SandboxError(error, of: source)
         }

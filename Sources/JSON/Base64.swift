@@ -1,5 +1,5 @@
 /// Base64 of RFC 4648, section 4: the standard alphabet, with padding, without line breaks.
-enum Base64 {
+public enum Base64 {
     private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
     private static let padding = UInt8(ascii: "=")
 
@@ -10,7 +10,7 @@ enum Base64 {
         return table
     }()
 
-    static func encode(_ bytes: [UInt8]) -> String {
+    public static func encode(_ bytes: [UInt8]) -> String {
         let count = (bytes.count + 2) / 3 * 4
         let alphabet = alphabet
         return unsafe String(unsafeUninitializedCapacity: count) { output in
@@ -33,7 +33,7 @@ enum Base64 {
 
     /// Decodes strictly: nil for any byte outside the alphabet, missing or misplaced padding, and padded bits that
     /// are not zero, so that each content has exactly one spelling.
-    static func decode(_ text: String) -> [UInt8]? {
+    public static func decode(_ text: String) -> [UInt8]? {
         var text = text
         return text.withUTF8 { input in
             // unsafe: the buffer is only read, within its bounds.
