@@ -77,6 +77,7 @@ public struct Errno: RawRepresentable, Hashable, Sendable {
     public static let tooManyOpenFiles = Errno(rawValue: EMFILE)
     public static let tooManyOpenFilesInSystem = Errno(rawValue: ENFILE)
     public static let connectionReset = Errno(rawValue: ECONNRESET)
+    public static let notConnected = Errno(rawValue: ENOTCONN)
     public static let illegalSeek = Errno(rawValue: ESPIPE)
 }
 

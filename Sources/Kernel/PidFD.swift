@@ -22,6 +22,14 @@ public struct PidFD: ~Copyable, Sendable {
     /// A descriptor of its own for the same process.
     public func duplicateDescriptor() throws(KernelError) -> OwnedFD { try descriptor.duplicate() }
 
+    /// A descriptor of this process's own for the open file behind one of the other process's (pidfd_getfd(2)).
+    public func duplicateDescriptor(_ number: Int32) throws(KernelError) -> OwnedFD {
+        OwnedFD(
+            takingOver: try check("pidfd_getfd", "\(number) of \(pid)") {
+                ck_pidfd_getfd(descriptor.rawValue, number)
+            })
+    }
+
     /// Sends a signal. A process that has ended already is no error.
     public func signal(_ number: Int32) throws(KernelError) {
         do throws(KernelError) {

@@ -12,6 +12,7 @@
 #include "ck_probe_namespaces.h"
 #include "ck_process.h"
 #include "ck_socket.h"
+#include "ck_socket_state.h"
 #include "ck_spawn.h"
 #include "ck_terminal.h"
 #include "ck_trace.h"

@@ -39,6 +39,10 @@ final class CaptureContext {
     var sharedMemory: [FileIdentity: Int] = [:]
     /// Of which only the size is known: their content is read from an area that shows it.
     var unreadSharedMemory: Set<Int> = []
+    /// Sockets, by their descriptions' places.
+    var sockets: [Int: CapturedSocket] = [:]
+    /// From the engine's numbers of the sandbox's processes to those inside.
+    var insidePids: [Int32: Int32] = [:]
     private var descriptions: [DescriptionKey: [(view: DescriptorView, index: Int)]] = [:]
 
     private struct DescriptionKey: Hashable {
@@ -69,6 +73,7 @@ final class CaptureContext {
         let index = tree.descriptions.count
         tree.descriptions.append(DescriptionImage(flags: view.info.flags, kind: kind, lock: lock))
         descriptions[key, default: []].append((view, index))
+        if case .socket = kind { sockets[index] = try kernel { () throws(KernelError) in try CapturedSocket(view) } }
         return index
     }
 
@@ -86,6 +91,8 @@ final class CaptureContext {
         sharedMemory[view.status.identity] = index
         return index
     }
+
+    func insidePid(of pid: Int32) -> Int32? { insidePids[pid] }
 
     /// The path of something that is watched, found among what the sandbox's processes have at hand.
     func path(ofWatchedInode inode: UInt64) -> String? { nil }

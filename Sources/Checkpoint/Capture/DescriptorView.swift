@@ -33,11 +33,7 @@ struct DescriptorView {
 
     /// A second descriptor of this process for the same open file description (pidfd_getfd(2)).
     func duplicate() throws(KernelError) -> OwnedFD {
-        let handle = try PidFD(opening: process)
-        return OwnedFD(
-            takingOver: try check("pidfd_getfd", "\(number) of \(process)") {
-                ck_pidfd_getfd(handle.rawDescriptor, number)
-            })
+        try PidFD(opening: process).duplicateDescriptor(number)
     }
 
     /// Whether the other entry shares the open file description.

@@ -34,9 +34,6 @@ struct Examination {
         return image
     }
 
-    /// What of a process that is kept begins anew, for people.
-    func resets(of image: ProcessImage) -> [String] { [] }
-
     // MARK: Relations
 
     private func relations() throws(KernelError) -> ProcessImage {

@@ -20,7 +20,9 @@ final class FrozenMemory {
         try leader.followMaking()
         let (helper, number) = try Self.make(process, on: leader, flags: Self.sharedMemoryFlag)
         do throws(KernelError) {
-            (thread, _) = try Self.make(process, on: helper, flags: 0)
+            // The copy must not hold open what the captured process closes: a port, the end of a pipe.
+            let closing = RemoteCall(call: .close_range, arguments: [0, UInt64(UInt32.max), 0], mayFail: false)
+            (thread, _) = try Self.make(process, on: helper, flags: 0, after: [closing])
         } catch {
             helper.kill()
             throw error
@@ -32,13 +34,13 @@ final class FrozenMemory {
 
     /// - Returns: the new process, held, and its number inside the sandbox.
     private static func make(
-        _ process: RemoteProcess, on thread: TracedThread, flags: UInt64
+        _ process: RemoteProcess, on thread: TracedThread, flags: UInt64, after calls: [RemoteCall] = []
     ) throws(KernelError) -> (TracedThread, UInt64) {
         var made: TracedThread?
-        let calls = [RemoteCall(call: .clone, arguments: [flags, 0, 0, 0, 0], mayFail: false)]
+        let calls = calls + [RemoteCall(call: .clone, arguments: [flags, 0, 0, 0, 0], mayFail: false)]
         let results = try process.run(calls, on: thread) { made = $0 }
         guard let made else { throw KernelError("clone", "in process \(process.pid)", errno: .noSuchProcess) }
-        return (made, UInt64(bitPattern: results[0]))
+        return (made, UInt64(bitPattern: results[calls.count - 1]))
     }
 
     /// Waits for the sandbox's first process to reap the copy, which the next capture would otherwise find as a zombie.

@@ -72,6 +72,7 @@ final class HeldTree {
             isNew = true
             do throws(KernelError) {
                 guard let thread = try TracedThread(seizing: id, patience: Self.patience) else { continue }
+                try InterruptedWait.begin(anew: thread)
                 if id == process.pid { process.threads.insert(thread, at: 0) } else { process.threads.append(thread) }
             } catch let error where error.errno == .notPermitted {
                 // What is ending cannot be seized any more (kernel/ptrace.c, ptrace_attach); nor can what is traced already.

@@ -25,29 +25,66 @@ final class TreeCapture {
 
     private func examine() throws(KernelError) {
         let filters = try ProcessStatus.read(of: context.request.initPid)?.filters ?? 0
-        var verdicts: [RuntimeExplanation.Process] = []
-        for process in held.processes where try !isExcluded(process) {
-            let command = try CommandLine.of(process.pid, name: process.status.name)
-            var lost = held.restless[process.pid]
-            var resets: [String] = []
-            if lost == nil {
-                do throws(ResourceError) {
-                    let examination = Examination(process: process, sandboxFilters: filters, context: context)
-                    let image = try examination.image()
-                    resets = examination.resets(of: image)
-                    kept.append((process, image))
-                } catch {
-                    switch error {
-                    case .unsupported(let reason): lost = reason
-                    case .kernel(let error): throw error
-                    }
+        context.insidePids = Dictionary(
+            held.processes.map { ($0.pid, $0.inside) }, uniquingKeysWith: { first, _ in first })
+        var examined: [HeldProcess] = []
+        for process in held.processes where try !isExcluded(process) { examined.append(process) }
+        var lost = held.restless
+        for process in examined where lost[process.pid] == nil {
+            do throws(ResourceError) {
+                let examination = Examination(process: process, sandboxFilters: filters, context: context)
+                kept.append((process, try examination.image()))
+            } catch {
+                switch error {
+                case .unsupported(let reason): lost[process.pid] = reason
+                case .kernel(let error): throw error
                 }
             }
-            verdicts.append(.init(pid: process.inside, command: command, lost: lost, resets: resets))
+        }
+        try examineSockets(&lost)
+        let images = Dictionary(uniqueKeysWithValues: kept.map { ($0.process.pid, $0.image) })
+        var verdicts: [RuntimeExplanation.Process] = []
+        for process in examined {
+            verdicts.append(
+                .init(
+                    pid: process.inside, command: try CommandLine.of(process.pid, name: process.status.name),
+                    lost: lost[process.pid], resets: images[process.pid].map(resets) ?? []))
         }
         explanation = RuntimeExplanation(processes: verdicts)
         adoptOrphans()
         try nameTerminals()
+    }
+
+    /// What lies in sockets and how they stand to each other; a process with one that cannot be kept is lost.
+    private func examineSockets(_ lost: inout [Int32: String]) throws(KernelError) {
+        guard let relations = try SocketRelations(context) else { return }
+        var reasons: [Int: String] = [:]
+        for index in context.sockets.keys.sorted() {
+            do throws(ResourceError) {
+                try relations.readContent(of: index)
+            } catch {
+                switch error {
+                case .unsupported(let reason): reasons[index] = reason
+                case .kernel(let error): throw error
+                }
+            }
+        }
+        for (process, image) in kept {
+            if let reason = image.descriptors.lazy.compactMap({ reasons[$0.description] }).first {
+                lost[process.pid] = reason
+            }
+        }
+        kept.removeAll { lost[$0.process.pid] != nil }
+        try relations.connect(Set(kept.flatMap { $0.image.descriptors.map(\.description) }))
+        // A socket that its process closes must not live on in the engine's hands.
+        context.sockets = [:]
+    }
+
+    /// What of a process that is kept begins anew, for people.
+    private func resets(of image: ProcessImage) -> [String] {
+        image.descriptors.compactMap { descriptor in
+            context.socketImage(descriptor.description)?.loss.map { "\($0) (descriptor \(descriptor.number))" }
+        }
     }
 
     private func isExcluded(_ process: HeldProcess) throws(KernelError) -> Bool {

@@ -40,6 +40,7 @@ struct TreeRestore {
                 .perform(from: origin)
         }
         let living = processes.filter { $0.image.zombieStatus == nil }
+        try SocketRestore(context, living).makeAll()
         for process in living { try ProcessRestore(process, context).restoreDescriptors() }
         for process in living { try ProcessRestore(process, context).restorePollSets() }
         for process in living {

@@ -1,0 +1,194 @@
+import CKernel
+import Glibc
+import Kernel
+
+/// Makes all sockets of an image, before processes get their descriptors. Belongs to the tracing thread, which is in the sandbox's
+/// network namespace.
+///
+/// Connections are made as programs make them, so that the kernel itself settles everything that belongs to one; then each
+/// end sends what the other one had not read.
+final class SocketRestore {
+    private let context: RestoreContext
+    private let processes: [RestoringProcess]
+    /// By places in `TreeImage.descriptions`.
+    let images: [Int: SocketImage]
+    private var made: [Int: OpenSocket] = [:]
+    /// Other ends of connections whose own ones are gone; they are closed at the end.
+    private var partners: [Int: OpenSocket] = [:]
+
+    /// A descriptor in a table; a dictionary cannot hold an owner itself.
+    final class OpenSocket {
+        let descriptor: OwnedFD
+        init(_ descriptor: consuming OwnedFD) { self.descriptor = descriptor }
+    }
+
+    init(_ context: RestoreContext, _ processes: [RestoringProcess]) {
+        self.context = context
+        self.processes = processes
+        var images: [Int: SocketImage] = [:]
+        let used = Set(processes.flatMap { $0.image.descriptors.map(\.description) })
+        for index in used {
+            if case .socket(let image) = context.tree.descriptions[index].kind { images[index] = image }
+        }
+        self.images = images
+    }
+
+    func makeAll() throws(KernelError) {
+        if images.isEmpty { return }
+        try UnixSocketRestore(self, root: context.root).makeAll()
+        try InternetSocketRestore(self).makeAll()
+        for (index, image) in sorted where image.domain == AF_NETLINK {
+            let socket = try open(image)
+            if image.isBound { try socket.descriptor.bind(to: image.name.bytes) }
+            enter(socket, index)
+        }
+        for (index, image) in sorted { try fill(index, image) }
+        for (index, image) in sorted { try end(index, image) }
+        for (index, image) in sorted { try finish(index, image) }
+    }
+
+    // MARK: Tables
+
+    var sorted: [(Int, SocketImage)] { images.sorted { $0.key < $1.key }.map { ($0.key, $0.value) } }
+
+    func socket(_ index: Int) throws(KernelError) -> OpenSocket {
+        guard let socket = made[index] else {
+            throw KernelError("socket", "the other end, number \(index), is not there", errno: .invalid)
+        }
+        return socket
+    }
+
+    func isMade(_ index: Int) -> Bool { made[index] != nil }
+
+    func enter(_ socket: OpenSocket, _ index: Int) { made[index] = socket }
+
+    func enter(partner socket: OpenSocket, of index: Int) { partners[index] = socket }
+
+    /// A socket with its options, but nothing else.
+    func open(_ image: SocketImage, leavingOut: Set<Int32> = []) throws(KernelError) -> OpenSocket {
+        let socket = OpenSocket(
+            try OwnedFD.socket(domain: image.domain, type: image.type, protocolNumber: image.protocolNumber))
+        try SocketOptions.apply(image.options, to: socket.descriptor, leavingOut: leavingOut)
+        return socket
+    }
+
+    // MARK: Calls in processes
+
+    /// The process with a number, or another one where that does not run.
+    func process(_ pid: Int32?) -> RestoringProcess { processes.first { $0.image.pid == pid } ?? processes[0] }
+
+    /// Lends a process a socket for calls; what they depend on is who makes them, and where.
+    func lend(
+        _ socket: OpenSocket, to process: RestoringProcess, _ body: (UInt64) throws(KernelError) -> Void
+    ) throws(KernelError) {
+        let number = UInt64(
+            try process.channel.pass(
+                [socket.descriptor.rawValue], to: process.remote, on: process.leader, through: process.channelNumber)[0]
+        )
+        try body(number)
+        try process.call(.close, [number])
+    }
+
+    /// Makes calls in the name of the user that the other end of a connection is told of.
+    func act(
+        as peer: SocketPeerImage?, _ body: (RestoringProcess) throws(KernelError) -> Void
+    ) throws(KernelError) {
+        let process = process(peer?.pid)
+        let (user, group) = (peer?.user ?? 0, peer?.group ?? 0)
+        let keepCapabilities: UInt64 = 4  // SECBIT_NO_SETUID_FIXUP
+        let same = UInt64(UInt32.max)
+        if user == 0 && group == 0 { return try body(process) }
+        try process.call(.prctl, [Control.setSecureBits, keepCapabilities])
+        try process.call(.setresgid, [same, UInt64(group), same])
+        try process.call(.setresuid, [same, UInt64(user), same])
+        try body(process)
+        try process.call(.setresuid, [same, 0, same])
+        try process.call(.setresgid, [same, 0, same])
+        try process.call(.prctl, [Control.setSecureBits, 0])
+    }
+
+    // MARK: Content
+
+    private func fill(_ index: Int, _ image: SocketImage) throws(KernelError) {
+        for message in image.received {
+            if image.isUDP {
+                try InternetSocketRestore(self).send(message, to: image)
+            } else if image.isUnix && image.type == SocketType.datagram {
+                try UnixSocketRestore(self, root: context.root).send(message, to: index, image)
+            } else {
+                let sender: OpenSocket
+                if case .pair(let peer) = image.relation {
+                    sender = try socket(peer)
+                } else {
+                    guard let partner = partners[index] else { continue }
+                    sender = partner
+                }
+                try send(message, through: sender)
+            }
+        }
+    }
+
+    /// Sends a message in the name of the process that it tells of.
+    func send(_ message: SocketMessageImage, through sender: OpenSocket, to address: [UInt8] = []) throws(KernelError) {
+        guard let pid = message.process, processes.contains(where: { $0.image.pid == pid }) else {
+            return try sendAll(message.content.bytes, through: sender, to: address)
+        }
+        let process = process(pid)
+        try lend(sender, to: process) { number throws(KernelError) in
+            var rest = message.content.bytes[...]
+            repeat {
+                let part = Array(rest.prefix(SocketContent.remoteLimit))
+                var batch = CallBatch(process.remote, on: process.leader)
+                let places = try batch.place([part, address])
+                let withoutWaiting: UInt64 = 0x4040  // MSG_DONTWAIT, MSG_NOSIGNAL
+                let (place, length) = address.isEmpty ? (0, 0) : (places[1], UInt64(address.count))
+                try batch.add(.sendto, [number, places[0], UInt64(part.count), withoutWaiting, place, length])
+                rest = rest.dropFirst(Int(try batch.finish()[0]))
+            } while !rest.isEmpty
+        }
+    }
+
+    private func sendAll(_ bytes: [UInt8], through sender: OpenSocket, to address: [UInt8]) throws(KernelError) {
+        let patience: Int32 = 2000
+        var rest = bytes[...]
+        repeat {
+            guard let count = try sender.descriptor.send(rest, to: address) else {
+                // The receiving side makes room by itself, as far as there is some.
+                if try sender.descriptor.waitUntilWritable(milliseconds: patience) { continue }
+                throw KernelError("sendto", "\(rest.count) bytes that lay in a socket", errno: .noSpace)
+            }
+            rest = rest.dropFirst(count)
+        } while !rest.isEmpty
+    }
+
+    // MARK: The end
+
+    /// Shuts down what was shut down, and closes what was closed.
+    private func end(_ index: Int, _ image: SocketImage) throws(KernelError) {
+        if image.isTCP && image.relation == .reset, let partner = partners[index] {
+            // Closed at once, not in order (socket(7), SO_LINGER).
+            try partner.descriptor.setSocketOption(SOL_SOCKET, SO_LINGER, to: [1, 0, 0, 0, 0, 0, 0, 0])
+        }
+        partners[index] = nil
+        if image.isTCP {
+            // The end of what it receives comes from the other end; one that is reset has none.
+            if image.relation != .reset { try socket(index).descriptor.shutDown(image.shutdown & 2) }
+        } else if image.isUnix && image.backlog == nil {
+            try socket(index).descriptor.shutDown(image.shutdown)
+        }
+    }
+
+    private func finish(_ index: Int, _ image: SocketImage) throws(KernelError) {
+        let socket = try socket(index)
+        try SocketOptions.apply(image.options, to: socket.descriptor)
+        try check("fchown", "a socket") { fchown(socket.descriptor.rawValue, image.owner, image.group) }
+        let settable: Int32 = 0o4000 | 0o20000  // non-blocking, signal-driven
+        try socket.descriptor.setStatusFlags(context.tree.descriptions[index].flags & settable)
+        context.descriptions[index] = RestoreContext.Shared(try socket.descriptor.duplicate())
+    }
+}
+
+enum SocketType {
+    static let stream: Int32 = 1
+    static let datagram: Int32 = 2
+}
