@@ -82,9 +82,10 @@ static int list(const char *path, int *numbers, int limit) {
     return count;
 }
 
-// Pipes and sockets are named by inode numbers, which are new in a restored process.
+// Pipes, sockets and nameless files are named by inode numbers, which are new in a restored process.
 static void strip_inode(char *target) {
-    char *colon = strchr(target, ':');
+    char *colon = strchr(target, ':'), *base = strrchr(target, '/');
+    if (base && base[1] == '#' && isdigit(base[2]) && strstr(base, " (deleted)")) strcpy(base, "/# (deleted)");
     if (target[0] != '/' && colon && colon[1] == '[' && isdigit(colon[2])) strcpy(colon, ":[]");
 }
 

@@ -147,6 +147,8 @@ void probe_main(const struct probe *probe) {
     life.check = probe->check;
     life.spoil = probe->spoil;
     life.idle = probe->idle;
+    // The shell that started the program may still be there; when it ends, the parent changes.
+    while (getppid() != 1) probe_pause_ms(1);
     begin(probe->set_up);
     serve(life.name);
 }

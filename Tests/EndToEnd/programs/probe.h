@@ -90,11 +90,14 @@ _Noreturn void probe_fail(const char *file, int line, const char *format, ...) _
     } while (0)
 
 // Waits for something that another thread or process does at once.
-#define EVENTUALLY(condition, ...)                                                           \
-    do {                                                                                     \
-        int left_ = PROBE_PATIENCE_MS;                                                       \
-        while (!(condition) && left_-- > 0) probe_pause_ms(1);                               \
-        if (!(condition)) probe_fail(__FILE__, __LINE__, __VA_ARGS__);                       \
+#define EVENTUALLY(condition, ...)                                                      \
+    do {                                                                                \
+        bool is_so_ = (condition);                                                      \
+        for (int left_ = PROBE_PATIENCE_MS; !is_so_ && left_ > 0; left_--) {            \
+            probe_pause_ms(1);                                                          \
+            is_so_ = (condition);                                                       \
+        }                                                                               \
+        if (!is_so_) probe_fail(__FILE__, __LINE__, __VA_ARGS__);                       \
     } while (0)
 
 #define PROBE_PATIENCE_MS 5000
