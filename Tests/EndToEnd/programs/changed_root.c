@@ -19,7 +19,8 @@ static int look_around(void) {
     struct stat info, root, up;
     int file = open("/inside", O_RDONLY);
     if (file < 0) return __LINE__;
-    if (read(file, text, sizeof text - 1) < 0 || close(file) < 0 || strcmp(text, "inside the new root") != 0) return __LINE__;
+    if (read(file, text, sizeof text - 1) < 0 || close(file) < 0 || strcmp(text, "inside the new root") != 0)
+        return __LINE__;
     if (stat("/tmp", &info) != -1) return __LINE__;
     if (getcwd(text, sizeof text) == NULL || strcmp(text, "/folder") != 0) return __LINE__;
     if (stat("/", &root) < 0 || stat("/..", &up) < 0 || root.st_ino != up.st_ino) return __LINE__;
@@ -57,7 +58,8 @@ static void check(void) {
     snprintf(path, sizeof path, "/proc/%d/root", child);
     EXPECT_TEXT(probe_link(path, root, sizeof root), "/tmp/changed_root.root", "its root, seen from outside");
     snprintf(path, sizeof path, "/proc/%d/cwd", child);
-    EXPECT_TEXT(probe_link(path, root, sizeof root), "/tmp/changed_root.root/folder", "its working directory, seen from outside");
+    EXPECT_TEXT(probe_link(path, root, sizeof root), "/tmp/changed_root.root/folder",
+                "its working directory, seen from outside");
 }
 
 static bool spoil(int way) {

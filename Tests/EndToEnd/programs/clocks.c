@@ -70,7 +70,8 @@ static void check(void) {
     unsigned processor;
     MUST(syscall(SYS_getcpu, &processor, NULL, NULL));
     EXPECT(getauxval(AT_SYSINFO_EHDR) != 0, "there is no vdso");
-    EXPECT_EQ(memcmp((void *)getauxval(AT_SYSINFO_EHDR), "\177ELF", 4), 0, "the vdso is not where the auxiliary vector says");
+    EXPECT_EQ(memcmp((void *)getauxval(AT_SYSINFO_EHDR), "\177ELF", 4), 0,
+              "the vdso is not where the auxiliary vector says");
     EXPECT(rseq_follows(), "restartable sequences do not follow the main thread");
     other_asked = 1;
     EVENTUALLY(!other_asked, "the other thread does not run");

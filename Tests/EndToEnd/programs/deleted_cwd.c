@@ -16,10 +16,12 @@ static void check(void) {
     char text[300];
     struct stat info;
     EXPECT(getcwd(text, sizeof text) == NULL && errno == ENOENT, "the working directory has a name: %s", text);
-    EXPECT_TEXT(probe_link("/proc/self/cwd", text, sizeof text), "/tmp/deleted_cwd.folder (deleted)", "the working directory");
+    EXPECT_TEXT(probe_link("/proc/self/cwd", text, sizeof text), "/tmp/deleted_cwd.folder (deleted)",
+                "the working directory");
     MUST(stat(".", &info));
     EXPECT_EQ(info.st_nlink, 0, "the number of names of the working directory");
-    EXPECT(strstr(probe_link("/proc/self/exe", text, sizeof text), " (deleted)"), "the program is not deleted: %s", text);
+    EXPECT(strstr(probe_link("/proc/self/exe", text, sizeof text), " (deleted)"), "the program is not deleted: %s",
+           text);
 }
 
 static bool spoil(int way) {

@@ -1,5 +1,5 @@
-// Files that are deleted and still open: content, size, offset, one file open twice, a temporary file without a name, a name
-// that has been taken by another file since, and one of two names deleted.
+// Files that are deleted and still open: content, size, offset, one file open twice, a temporary file without a name, a
+// name that has been taken by another file since, and one of two names deleted.
 
 #include "probe.h"
 #include <fcntl.h>
@@ -72,7 +72,8 @@ static void check(void) {
     expect_file(linked, "two names", 9, 1, "a file with one name left");
     MUST(fstat(linked, &first));
     MUST(stat("/tmp/deleted_files.second", &second));
-    EXPECT(first.st_ino == second.st_ino && first.st_dev == second.st_dev, "the name that is left leads to another file");
+    EXPECT(first.st_ino == second.st_ino && first.st_dev == second.st_dev,
+           "the name that is left leads to another file");
     expect_file(in_folder, "its folder is gone too", 22, 0, "a file in a deleted folder");
     MUST_FAIL(stat("/tmp/deleted_files.folder", &first), ENOENT);
     MUST(fstat(big, &first));

@@ -45,7 +45,8 @@ static bool spoil(int way) {
 
 int main(int argc, char **argv) {
     if (argc == 1) {
-        int from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), to = open(ODD, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0755);
+        int from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+        int to = open(ODD, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0755);
         struct stat info;
         if (fstat(from, &info) < 0 || sendfile(to, from, NULL, info.st_size) != info.st_size || close(to) < 0) return 1;
         char *arguments[] = {"a first argument that is long enough", "", "third", NULL};

@@ -1,5 +1,5 @@
-// epoll: its registrations with their data and their kinds, nested ones, one shared with a child, one whose descriptor has
-// been closed while a copy lives on.
+// epoll: its registrations with their data and their kinds, nested ones, one shared with a child, one whose descriptor
+// has been closed while a copy lives on.
 
 #include "probe.h"
 #include <fcntl.h>
@@ -23,7 +23,8 @@ static void answer(void) {
     struct epoll_event event;
     uint64_t value;
     if (epoll_wait(shared_epoll, &event, 1, 0) != 1 || event.data.u64 != 99) return;
-    if (read(shared_event, &value, sizeof value) == sizeof value && exchange_is_open(exchange)) exchange_answer(exchange);
+    if (read(shared_event, &value, sizeof value) == sizeof value && exchange_is_open(exchange))
+        exchange_answer(exchange);
 }
 
 static void set_up_child(void) {}
@@ -115,7 +116,7 @@ static bool spoil(int way) {
         dup2(new, copy), close(new);
         return true;
     }
-    case 5: event.events = 0, event.data.u64 = data[ONCE]; return epoll_ctl(epoll, EPOLL_CTL_MOD, watched[ONCE], &event) == 0;
+    case 5: event.events = 0; return epoll_ctl(epoll, EPOLL_CTL_MOD, watched[ONCE], &event) == 0;
     default: return false;
     }
 }

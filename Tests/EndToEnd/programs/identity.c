@@ -1,5 +1,6 @@
-// Who a process is and what it may: users, groups, capabilities, no_new_privs, limits, niceness, umask, scheduling. Most of it
-// is in /proc and so compared by every program; this one sets all of it to values that no process has by default.
+// Who a process is and what it may: users, groups, capabilities, no_new_privs, limits, niceness, umask, scheduling.
+// Most of it is in /proc and so compared by every program; this one sets all of it to values that no process has by
+// default.
 
 #include "probe.h"
 #include <grp.h>
@@ -49,9 +50,11 @@ static void check_user(void) {
     uid_t users[3];
     gid_t groups[4];
     MUST(getresuid(&users[0], &users[1], &users[2]));
-    EXPECT(users[0] == 2001 && users[1] == 2002 && users[2] == 2003, "the user is %d %d %d", users[0], users[1], users[2]);
+    EXPECT(users[0] == 2001 && users[1] == 2002 && users[2] == 2003, "the user is %d %d %d", users[0], users[1],
+           users[2]);
     MUST(getresgid(&groups[0], &groups[1], &groups[2]));
-    EXPECT(groups[0] == 1001 && groups[1] == 1002 && groups[2] == 1003, "the group is %d %d %d", groups[0], groups[1], groups[2]);
+    EXPECT(groups[0] == 1001 && groups[1] == 1002 && groups[2] == 1003, "the group is %d %d %d", groups[0], groups[1],
+           groups[2]);
     EXPECT_EQ(getgroups(4, groups), 3, "the number of groups");
     EXPECT_EQ(setfsuid(-1), 2003, "the user for files");
     EXPECT_EQ(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0), 1, "no_new_privs");
@@ -108,7 +111,8 @@ static void check(void) {
     EXPECT_EQ(mask, 0137, "the umask");
     EXPECT_EQ(getpriority(PRIO_PROCESS, 0), 7, "the niceness");
     EXPECT_EQ(sched_getscheduler(0), SCHED_BATCH, "the scheduling policy");
-    EXPECT_EQ(syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, 0), IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, 6), "the priority of input and output");
+    EXPECT_EQ(syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, 0), IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, 6),
+              "the priority of input and output");
     EXPECT_EQ(prctl(PR_GET_TIMERSLACK), 123456, "the timer slack");
     EXPECT_EQ(prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0), 1, "whether huge pages are off");
     MUST(prctl(PR_GET_NAME, name));

@@ -1,4 +1,5 @@
-// A thread that stands in a signal handler on its alternate stack while the snapshot is taken, and returns from it later.
+// A thread that stands in a signal handler on its alternate stack while the snapshot is taken, and returns from it
+// later.
 
 #include "probe.h"
 #include <pthread.h>

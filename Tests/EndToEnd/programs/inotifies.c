@@ -1,5 +1,5 @@
-// inotify: its watches with their numbers and masks, which keep telling of the same files. Events that nobody has read yet
-// are a program's to lose (inotify(7): its queue may overflow), so none is left unread here.
+// inotify: its watches with their numbers and masks, which keep telling of the same files. Events that nobody has read
+// yet are a program's to lose (inotify(7): its queue may overflow), so none is left unread here.
 
 #include "probe.h"
 #include <fcntl.h>
@@ -43,7 +43,8 @@ static void expect_silence(int from) {
     char buffer[4096];
     ssize_t length = read(from, buffer, sizeof buffer);
     struct inotify_event *event = (struct inotify_event *)buffer;
-    EXPECT(length == -1 && errno == EAGAIN, "an event that was not asked for: watch %d, mask %#x", event->wd, event->mask);
+    EXPECT(length == -1 && errno == EAGAIN, "an event that was not asked for: watch %d, mask %#x", event->wd,
+           event->mask);
 }
 
 static void check(void) {

@@ -49,8 +49,8 @@ static void check(void) {
     for (int kind = 0; kind < 3; kind++) {
         MUST(getitimer(kind, &timer));
         double left = seconds(timer.it_value), interval = seconds(timer.it_interval);
-        EXPECT(interval > intervals[kind] - 1e-6 && interval < intervals[kind] + 1e-6, "the interval of timer %d is %f s", kind,
-               interval);
+        EXPECT(interval > intervals[kind] - 1e-6 && interval < intervals[kind] + 1e-6,
+               "the interval of timer %d is %f s", kind, interval);
         // Time in which the process did not exist may count or not. The kernel rounds times of processors up to a tick.
         EXPECT(left <= left_before[kind] + 0.02 && left >= left_before[kind] - elapsed - 1,
                "of timer %d %f s are left; %f s were left %f s ago", kind, left, left_before[kind], elapsed);

@@ -85,7 +85,8 @@ static void check(void) {
     lock = range(F_WRLCK, 10, 1);
     MUST(fcntl(file, F_OFD_SETLK, &lock));
     close(file);
-    // The lock by flock belongs to the open file, which is the child's as well: unlocked here, it is free, and taken again.
+    // The lock by flock belongs to the open file, which is the child's as well: unlocked here, it is free, and taken
+    // again.
     MUST(flock(inherited, LOCK_UN));
     file = MUST(open("/tmp/locks.inherited", O_RDWR));
     MUST(flock(file, LOCK_EX | LOCK_NB));

@@ -1,4 +1,5 @@
-// Mappings of files: private with pages of its own, shared and written through, with an offset, longer than the file, deleted.
+// Mappings of files: private with pages of its own, shared and written through, with an offset, longer than the file,
+// deleted.
 
 #include "probe.h"
 #include <fcntl.h>

@@ -55,7 +55,8 @@ static void check(void) {
 
 static bool spoil(int way) {
     switch (way) {
-    case 0: mmap((void *)both, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0); return true;
+    case 0: mmap((void *)both, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+        return true;
     case 1: both[5 * PAGE / 8]++; return true;
     case 2: kill(child, SIGKILL); return true;
     default: return false;

@@ -68,13 +68,15 @@ static void check(void) {
     char found[64] = "";
     EXPECT_EQ(read(reader, found, sizeof found - 1), length, "the bytes appended since the last check");
     EXPECT_TEXT(found, text, "what was appended");
-    EXPECT_EQ(fcntl(appending, F_GETFL) & (O_APPEND | O_NONBLOCK | O_ACCMODE), O_APPEND | O_NONBLOCK | O_WRONLY, "the flags");
+    EXPECT_EQ(fcntl(appending, F_GETFL) & (O_APPEND | O_NONBLOCK | O_ACCMODE), O_APPEND | O_NONBLOCK | O_WRONLY,
+              "the flags");
     MUST_FAIL(read(path_only, &byte, 1), EBADF);
     MUST(fstat(path_only, &by_descriptor));
     MUST(stat("/tmp/open_files.file", &by_name));
     EXPECT(by_descriptor.st_ino == by_name.st_ino, "O_PATH leads to another file");
     MUST(fstat(file, &by_descriptor));
-    EXPECT(by_descriptor.st_ino == by_name.st_ino && by_descriptor.st_dev == by_name.st_dev, "the file is not the one named");
+    EXPECT(by_descriptor.st_ino == by_name.st_ino && by_descriptor.st_dev == by_name.st_dev,
+           "the file is not the one named");
     EXPECT_EQ(lseek(writer, 0, SEEK_CUR), 1 << 30, "an offset past the end");
     MUST(fstat(writer, &by_descriptor));
     EXPECT_EQ(by_descriptor.st_size, 0, "the size of an empty file");

@@ -1,4 +1,5 @@
-// Pipes: what lies in them, their size and flags, a full one with a writer asleep, ends that are closed, ends in two processes.
+// Pipes: what lies in them, their size and flags, a full one with a writer asleep, ends that are closed, ends in two
+// processes.
 
 #include "probe.h"
 #include <fcntl.h>

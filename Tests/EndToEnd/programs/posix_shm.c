@@ -80,7 +80,8 @@ static bool spoil(int way) {
     switch (way) {
     case 0: unlink("/dev/shm/posix_shm.folder/file"); return true;
     case 1: shm_unlink("/posix_shm.shared"), close(shm_open("/posix_shm.shared", O_RDWR | O_CREAT, 0640)); return true;
-    case 2: mmap((void *)deleted, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0); return true;
+    case 2: mmap((void *)deleted, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+        return true;
     case 3: chmod("/dev/shm/posix_shm.folder", 0755); return true;
     default: return false;
     }

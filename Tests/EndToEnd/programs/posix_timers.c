@@ -113,7 +113,8 @@ static void check(void) {
     siginfo_t info;
     sigemptyset(&blocked);
     sigaddset(&blocked, SIGRTMIN + 3);
-    EXPECT_EQ(sigtimedwait(&blocked, &info, &(struct timespec){.tv_sec = 2}), SIGRTMIN + 3, "the pending timer's signal");
+    EXPECT_EQ(sigtimedwait(&blocked, &info, &(struct timespec){.tv_sec = 2}), SIGRTMIN + 3,
+              "the pending timer's signal");
     EXPECT_EQ(info.si_code, SI_TIMER, "the pending signal's code");
     EXPECT_EQ(info.si_value.sival_int, 66, "the pending signal's value");
     EXPECT_EQ(info.si_timerid, timers[PENDING], "the pending signal's timer");

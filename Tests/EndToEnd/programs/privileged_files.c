@@ -1,5 +1,5 @@
-// A process that has given up root and keeps what it opened before: files that it could not open now, a low port, a socket
-// of another user.
+// A process that has given up root and keeps what it opened before: files that it could not open now, a low port, a
+// socket of another user.
 
 #include "probe.h"
 #include <arpa/inet.h>
@@ -25,7 +25,8 @@ static void set_up(void) {
     int yes = 1;
     port = MUST(socket(AF_INET, SOCK_STREAM, 0));
     MUST(setsockopt(port, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes));
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(81), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(81),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     MUST(bind(port, (struct sockaddr *)&address, sizeof address));
     MUST(listen(port, 1));
     MUST(setgroups(0, NULL));
@@ -46,7 +47,8 @@ static void check(void) {
     EXPECT_EQ(info.st_mode & 0777, 0700, "the mode of root's folder");
     EXPECT_EQ(info.st_uid, 0, "the owner of root's folder");
     int client = MUST(socket(AF_INET, SOCK_STREAM, 0));
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(81), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(81),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     MUST(connect(client, (struct sockaddr *)&address, sizeof address));
     close(MUST(accept(port, NULL, NULL)));
     close(client);

@@ -1,19 +1,19 @@
 // The life that all test programs of runtime state share.
 //
-// A program sets up one kind of kernel state, says that it is ready, and from then on checks itself whenever it is asked to,
-// any number of times: after a snapshot, in a restored copy, in a fork, after a hibernation. It talks by files only, because
-// everything else may be what is being tested:
+// A program sets up one kind of kernel state, says that it is ready, and from then on checks itself whenever it is
+// asked to, any number of times: after a snapshot, in a restored copy, in a fork, after a hibernation. It talks by
+// files only, because everything else may be what is being tested:
 //
 //   /tmp/NAME.ready          "ready", or why it could not be set up
 //   /tmp/NAME.go             the test's request: a generation number, or a number and "spoil N"
 //   /tmp/NAME.result.NUMBER  "ok" or "FAIL: what was expected, what was found"
 //
-// Rules for a program: a check leaves the state as it found it or notes in private memory what it changed, so that it can
-// be repeated, and so that a change made in another copy of the program is found. `spoil` makes the state wrong in one of
-// several ways, as a flawed restore would; the suite proves with it that the check can fail.
+// Rules for a program: a check leaves the state as it found it or notes in private memory what it changed, so that it
+// can be repeated, and so that a change made in another copy of the program is found. `spoil` makes the state wrong in
+// one of several ways, as a flawed restore would; the suite proves with it that the check can fail.
 //
-// Beyond its own check each process compares what /proc tells of it (invariants.c): ids, signals, descriptors, mappings,
-// threads, limits. So any program notices a descriptor too many, or a mapping that has moved.
+// Beyond its own check each process compares what /proc tells of it (invariants.c): ids, signals, descriptors,
+// mappings, threads, limits. So any program notices a descriptor too many, or a mapping that has moved.
 
 #ifndef PROBE_H
 #define PROBE_H
@@ -93,14 +93,15 @@ _Noreturn void probe_fail(const char *file, int line, const char *format, ...) _
 #define EVENTUALLY(condition, ...)                                                      \
     do {                                                                                \
         bool is_so_ = (condition);                                                      \
-        for (int left_ = PROBE_PATIENCE_MS; !is_so_ && left_ > 0; left_--) {            \
+        for (int left_ = probe_patience_ms; !is_so_ && left_ > 0; left_--) {            \
             probe_pause_ms(1);                                                          \
             is_so_ = (condition);                                                       \
         }                                                                               \
         if (!is_so_) probe_fail(__FILE__, __LINE__, __VA_ARGS__);                       \
     } while (0)
 
-#define PROBE_PATIENCE_MS 5000
+// How long something that happens at once may take on a busy machine.
+extern int probe_patience_ms;
 
 void probe_pause_ms(int milliseconds);
 

@@ -1,4 +1,5 @@
-// Open files of /proc: of the process itself, of a child, of the system, a folder; they tell of the same processes as before.
+// Open files of /proc: of the process itself, of a child, of the system, a folder; they tell of the same processes as
+// before.
 
 #include "probe.h"
 #include <fcntl.h>

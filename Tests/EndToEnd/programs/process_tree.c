@@ -1,5 +1,5 @@
-// A tree of processes, four deep: parents, groups, sessions; a group whose leader has ended, a session whose leader has ended,
-// orphans. Waiting works in every parent.
+// A tree of processes, four deep: parents, groups, sessions; a group whose leader has ended, a session whose leader has
+// ended, orphans. Waiting works in every parent.
 
 #include "probe.h"
 #include <signal.h>
@@ -8,7 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { CHILD, GRANDCHILD, GREAT_GRANDCHILD, SESSION_LEADER, IN_SESSION, GROUP_MEMBER, ORPHAN, ORPHAN_CHILD, LEADERLESS, COUNT };
+enum { CHILD, GRANDCHILD, GREAT_GRANDCHILD, SESSION_LEADER, IN_SESSION, GROUP_MEMBER, ORPHAN, ORPHAN_CHILD, LEADERLESS,
+      COUNT };
 static const char *const names[COUNT] = {
     "the child", "the grandchild", "the great-grandchild", "the leader of a session", "a member of that session",
     "a member of a group without leader", "the orphan", "the orphan's child", "a member of a session without leader"};

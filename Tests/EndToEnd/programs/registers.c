@@ -7,8 +7,8 @@
 static volatile bool stop;
 static volatile long turns[4], fault[4];
 
-// Known values stay in the registers during a system call that the compiler knows nothing of (nanosleep), and then during
-// a loop; a changed one is noted.
+// Known values stay in the registers during a system call that the compiler knows nothing of (nanosleep), and then
+// during a loop; a changed one is noted.
 __attribute__((used)) static const struct timespec moment = {.tv_nsec = 5000000};
 #define STAY                                                                      \
     "mov $35, %%eax\n lea moment(%%rip), %%rdi\n xor %%esi, %%esi\n syscall\n"    \
@@ -22,7 +22,8 @@ static void *hold_general(void *unused) {
         __asm__ volatile("mov $0x1111111111111111, %%rbx\n mov $0x2222222222222222, %%r12\n"
                          "mov $0x3333333333333333, %%r13\n mov $0x4444444444444444, %%r14\n"
                          "std\n" STAY
-                         "lea -128(%%rsp), %%rsp\n pushf\n pop %%rax\n lea 128(%%rsp), %%rsp\n cld\n and $0x400, %%rax\n xor $0x400, %%rax\n"
+                         "lea -128(%%rsp), %%rsp\n pushf\n pop %%rax\n lea 128(%%rsp), %%rsp\n cld\n"
+                         "and $0x400, %%rax\n xor $0x400, %%rax\n"
                          "mov $0x1111111111111111, %%rdx\n xor %%rbx, %%rdx\n or %%rdx, %%rax\n"
                          "mov $0x2222222222222222, %%rdx\n xor %%r12, %%rdx\n or %%rdx, %%rax\n"
                          "mov $0x3333333333333333, %%rdx\n xor %%r13, %%rdx\n or %%rdx, %%rax\n"

@@ -1,5 +1,5 @@
-// Signals: handlers with their flags and masks, ignored ones, blocked masks of two threads, pending ones with their values,
-// an alternate stack.
+// Signals: handlers with their flags and masks, ignored ones, blocked masks of two threads, pending ones with their
+// values, an alternate stack.
 
 #include "probe.h"
 #include <pthread.h>
@@ -59,7 +59,8 @@ static int examine_other(void) {
     sigset_t mask, wanted;
     siginfo_t info;
     pthread_sigmask(SIG_BLOCK, NULL, &mask);
-    if (!sigismember(&mask, SIGRTMIN + 4) || !sigismember(&mask, SIGTERM) || sigismember(&mask, SIGTTOU)) return __LINE__;
+    if (!sigismember(&mask, SIGRTMIN + 4) || !sigismember(&mask, SIGTERM) || sigismember(&mask, SIGTTOU))
+        return __LINE__;
     sigemptyset(&wanted);
     sigaddset(&wanted, SIGRTMIN + 4);
     for (int value = 41; value <= 42; value++) {
@@ -127,14 +128,15 @@ static void check_actions(void) {
                && !sigismember(&action.sa_mask, SIGINT), "the mask of the handler of SIGHUP has changed");
     MUST(sigaction(SIGRTMIN + 5, NULL, &action));
     EXPECT(action.sa_sigaction == detailed, "the handler of SIGRTMIN+5 has changed");
-    EXPECT_EQ(action.sa_flags & (SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTART), SA_SIGINFO | SA_ONSTACK | SA_NODEFER,
-              "the flags of the handler of SIGRTMIN+5");
+    EXPECT_EQ(action.sa_flags & (SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTART),
+              SA_SIGINFO | SA_ONSTACK | SA_NODEFER, "the flags of the handler of SIGRTMIN+5");
     MUST(sigaction(SIGPIPE, NULL, &action));
     EXPECT(action.sa_handler == SIG_IGN, "SIGPIPE is not ignored");
     MUST(sigaction(SIGXCPU, NULL, &action));
     EXPECT(action.sa_handler == SIG_DFL, "SIGXCPU has no default action");
     MUST(sigaction(SIGALRM, NULL, &action));
-    EXPECT(action.sa_handler == plain && (unsigned)action.sa_flags & SA_RESETHAND, "the handler of SIGALRM has changed");
+    EXPECT(action.sa_handler == plain && (unsigned)action.sa_flags & SA_RESETHAND,
+           "the handler of SIGALRM has changed");
 }
 
 static void check(void) {

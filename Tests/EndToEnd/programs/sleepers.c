@@ -1,4 +1,5 @@
-// Threads that sleep in system calls: none returns early or with EINTR, and each returns what it should when it is its turn.
+// Threads that sleep in system calls: none returns early or with EINTR, and each returns what it should when it is its
+// turn.
 
 #include "probe.h"
 #include <fcntl.h>
@@ -22,8 +23,8 @@ enum {
 };
 static const char *const names[COUNT] = {
     "read from a pipe", "write to a full pipe", "accept", "recvfrom", "poll", "ppoll", "select", "epoll_wait", "futex",
-    "futex with a time limit", "sigwaitinfo", "waitpid", "fcntl(F_SETLKW)", "open of a FIFO", "nanosleep", "clock_nanosleep",
-    "poll with a time limit"};
+    "futex with a time limit", "sigwaitinfo", "waitpid", "fcntl(F_SETLKW)", "open of a FIFO", "nanosleep",
+    "clock_nanosleep", "poll with a time limit"};
 // The last three are never woken up: they must simply go on.
 #define WOKEN SLEEP
 
@@ -126,7 +127,8 @@ static void wake(int kind) {
     }
     case RECEIVE: {
         int sender = MUST(socket(AF_UNIX, SOCK_DGRAM, 0));
-        EXPECT_EQ(sendto(sender, "abc", 3, 0, (struct sockaddr *)&datagram_address, sizeof datagram_address), 3, "sendto");
+        EXPECT_EQ(sendto(sender, "abc", 3, 0, (struct sockaddr *)&datagram_address, sizeof datagram_address), 3,
+                  "sendto");
         close(sender);
         return;
     }

@@ -1,4 +1,5 @@
-// System V shared memory: attached by two processes, found by key and by id, marked for removal but attached, unattached.
+// System V shared memory: attached by two processes, found by key and by id, marked for removal but attached,
+// unattached.
 
 #include "probe.h"
 #include <sys/ipc.h>

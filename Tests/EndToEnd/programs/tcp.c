@@ -1,5 +1,5 @@
-// TCP within the sandbox: listeners, a bound socket, connections of both families with data under way in both directions,
-// half closed ones, one that waits to be accepted, options; new connections are possible.
+// TCP within the sandbox: listeners, a bound socket, connections of both families with data under way in both
+// directions, half closed ones, one that waits to be accepted, options; new connections are possible.
 
 #include "probe.h"
 #include <arpa/inet.h>
@@ -9,7 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static int listener, listener6, bound_only, client, server, client6, server6, half, half_server, waiting, talker, talker_server;
+static int listener, listener6, bound_only, client, server, client6, server6, half, half_server, waiting, talker,
+    talker_server;
 static uint16_t port, port6, bound_port;
 
 union address {
@@ -167,7 +168,8 @@ static void check(void) {
     put(half_server, "the other half");
     take(half, "the other half", "what comes over the half that is open");
     char text[20];
-    EXPECT_EQ(recv(half_server, text, sizeof text, MSG_PEEK), 10, "what lies before the end of the half that is closed");
+    EXPECT_EQ(recv(half_server, text, sizeof text, MSG_PEEK), 10,
+              "what lies before the end of the half that is closed");
     MUST_FAIL(send(half, "x", 1, MSG_NOSIGNAL), EPIPE);
     // The connection that waits is accepted now, and another one waits from now on.
     int late = accepted(listener6);

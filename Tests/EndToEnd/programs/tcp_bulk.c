@@ -28,8 +28,10 @@ static void pull(int from, uint64_t until) {
     while (received[from] < until) {
         uint64_t wanted = until - received[from] < sizeof block ? until - received[from] : sizeof block;
         ssize_t length = -1;
-        EVENTUALLY((length = recv(ends[1 - from], block, wanted, MSG_DONTWAIT)) > 0, "after %llu of %llu bytes nothing comes: %s",
-                   (unsigned long long)received[from], (unsigned long long)sent[from], length < 0 ? strerror(errno) : "the end");
+        EVENTUALLY((length = recv(ends[1 - from], block, wanted, MSG_DONTWAIT)) > 0,
+                   "after %llu of %llu bytes nothing comes: %s",
+                   (unsigned long long)received[from], (unsigned long long)sent[from],
+                   length < 0 ? strerror(errno) : "the end");
         for (ssize_t i = 0; i < length; i++)
             EXPECT_EQ(block[i], (unsigned char)((received[from] + i) * 131 >> 3), "a byte of the stream");
         received[from] += length;

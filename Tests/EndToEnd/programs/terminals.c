@@ -1,5 +1,6 @@
-// Pseudo-terminals: the master here, a session of its own on the slave. Size, modes, what has been typed and what has been
-// printed, the controlling terminal, the foreground group, job control, a slave's number, a terminal without anybody on it.
+// Pseudo-terminals: the master here, a session of its own on the slave. Size, modes, what has been typed and what has
+// been printed, the controlling terminal, the foreground group, job control, a slave's number, a terminal without
+// anybody on it.
 
 #include "probe.h"
 #include <fcntl.h>

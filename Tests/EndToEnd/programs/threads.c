@@ -1,4 +1,5 @@
-// Threads: their numbers, names, thread-local storage, stacks, masks and niceness; ending, joining and starting more of them.
+// Threads: their numbers, names, thread-local storage, stacks, masks and niceness; ending, joining and starting more of
+// them.
 
 #include "probe.h"
 #include <pthread.h>

@@ -1,4 +1,5 @@
-// UDP: bound and connected sockets of both families, their options, and datagrams that wait with their senders' addresses.
+// UDP: bound and connected sockets of both families, their options, and datagrams that wait with their senders'
+// addresses.
 
 #include "probe.h"
 #include <arpa/inet.h>
@@ -21,10 +22,12 @@ static int bound(struct sockaddr_in *address) {
 }
 
 static void fill(void) {
-    EXPECT_EQ(sendto(sender, "first", 5, 0, (struct sockaddr *)&receiver_address, sizeof receiver_address), 5, "sendto");
+    EXPECT_EQ(sendto(sender, "first", 5, 0, (struct sockaddr *)&receiver_address, sizeof receiver_address), 5,
+              "sendto");
     EXPECT_EQ(send(connected, "second", 6, 0), 6, "send");
     EXPECT_EQ(sendto(sender, "", 0, 0, (struct sockaddr *)&receiver_address, sizeof receiver_address), 0, "sendto");
-    EXPECT_EQ(sendto(sender6, "sixth", 5, 0, (struct sockaddr *)&receiver6_address, sizeof receiver6_address), 5, "sendto");
+    EXPECT_EQ(sendto(sender6, "sixth", 5, 0, (struct sockaddr *)&receiver6_address, sizeof receiver6_address), 5,
+              "sendto");
 }
 
 static void set_up(void) {
@@ -82,7 +85,8 @@ static void check(void) {
     // A connected socket hears its peer only.
     EXPECT_EQ(sendto(sender, "x", 1, 0, (struct sockaddr *)&connected_address, sizeof connected_address), 1, "sendto");
     MUST_FAIL(recv(connected, &byte, 1, 0), EAGAIN);
-    EXPECT_EQ(sendto(receiver, "y", 1, 0, (struct sockaddr *)&connected_address, sizeof connected_address), 1, "sendto");
+    EXPECT_EQ(sendto(receiver, "y", 1, 0, (struct sockaddr *)&connected_address, sizeof connected_address), 1,
+              "sendto");
     EXPECT_EQ(recv(connected, &byte, 1, 0), 1, "recv");
     EXPECT_EQ(byte, 'y', "what the peer sent");
     fill();

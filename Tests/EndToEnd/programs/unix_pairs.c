@@ -1,5 +1,5 @@
-// Pairs of unix sockets: streams, datagrams and packets with what lies in them, half closed, closed at the other end, their
-// options, the credentials of the peer, and a pair whose ends two processes hold.
+// Pairs of unix sockets: streams, datagrams and packets with what lies in them, half closed, closed at the other end,
+// their options, the credentials of the peer, and a pair whose ends two processes hold.
 
 #include "probe.h"
 #include <fcntl.h>

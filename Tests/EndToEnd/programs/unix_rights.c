@@ -1,4 +1,5 @@
-// Descriptors in flight: sent through a unix socket and not received yet, with the text and the credentials beside them.
+// Descriptors in flight: sent through a unix socket and not received yet, with the text and the credentials beside
+// them.
 
 #include "probe.h"
 #include <fcntl.h>
@@ -22,7 +23,8 @@ static void send_descriptors(int socket, const char *text, const int *descriptor
 static int receive(int socket, const char *text, int *descriptors) {
     char control[256], found[100] = "";
     struct iovec part = {found, sizeof found - 1};
-    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control,
+                             .msg_controllen = sizeof control};
     MUST(recvmsg(socket, &message, MSG_DONTWAIT));
     EXPECT_TEXT(found, text, "the text beside the descriptors");
     int count = 0;

@@ -1,5 +1,5 @@
-// Unix sockets with addresses: listeners with a path and without, connections that are accepted and one that is not yet,
-// datagrams from senders with names, a listener whose path is deleted.
+// Unix sockets with addresses: listeners with a path and without, connections that are accepted and one that is not
+// yet, datagrams from senders with names, a listener whose path is deleted.
 
 #include "probe.h"
 #include <fcntl.h>
@@ -10,7 +10,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-static int listener, abstract, client, accepted, waiting, receiver, sender, connected_sender, hidden, hidden_client, hidden_end;
+static int listener, abstract, client, accepted, waiting, receiver, sender, connected_sender, hidden, hidden_client,
+    hidden_end;
 
 static socklen_t named(struct sockaddr_un *address, const char *name) {
     *address = (struct sockaddr_un){.sun_family = AF_UNIX};

@@ -1,4 +1,5 @@
-// Children that have ended and that nobody has waited for: their statuses, their numbers, the times that they have used.
+// Children that have ended and that nobody has waited for: their statuses, their numbers, the times that they have
+// used.
 
 #include "probe.h"
 #include <signal.h>
