@@ -56,7 +56,7 @@ static void check(void) {
     EXPECT_EQ(read(ticking, &count, sizeof count), sizeof count, "the ticking timer");
     EXPECT(count > 0, "the ticking timer has not ticked");
     EXPECT_EQ(read(ticking, &count, sizeof count), sizeof count, "the ticking timer, after a wait");
-    EXPECT_EQ(count, 1, "the ticks in a moment");
+    EXPECT(count > 0 && count < 1000, "%llu ticks in a moment", (unsigned long long)count);
     MUST(timerfd_gettime(ticking, &timer));
     EXPECT_EQ(timer.it_interval.tv_nsec, 3000000, "the ticking timer's interval");
     EXPECT_EQ(read(unread, &count, sizeof count), sizeof count, "the timer whose expiration was not read");
