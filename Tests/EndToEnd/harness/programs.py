@@ -78,8 +78,12 @@ class Probe:
         self.box.call("fs/write", path=f"/tmp/{self.name}.go", data=f"{generation}{request}")
         return generation
 
+    def answer(self, generation: int) -> str:
+        """What a check that was begun finds: "ok", or what is wrong."""
+        return self._content(f"/tmp/{self.name}.result.{generation}")
+
     def finish_check(self, generation: int, where: str) -> None:
-        self.expect(self._content(f"/tmp/{self.name}.result.{generation}"), "ok", where)
+        self.expect(self.answer(generation), "ok", where)
 
     def spoil(self, way: int) -> bool:
         """Makes the program's state wrong in one way; False when it has no such way."""

@@ -82,10 +82,13 @@ static int list(const char *path, int *numbers, int limit) {
     return count;
 }
 
-// Pipes, sockets and nameless files are named by inode numbers, which are new in a restored process.
+// Pipes, sockets and nameless files are named by inode numbers, which are new in a restored process; a deleted file comes back
+// without the name that it had.
 static void strip_inode(char *target) {
     char *colon = strchr(target, ':'), *base = strrchr(target, '/');
-    if (base && base[1] == '#' && isdigit(base[2]) && strstr(base, " (deleted)")) strcpy(base, "/# (deleted)");
+    if (base && base != target && strncmp(target, "/memfd:", 7) != 0 && strstr(base, " (deleted)"))
+        strcpy(target, "a deleted file");
+    if (base == target && target[1] == '#' && strstr(base, " (deleted)")) strcpy(target, "a deleted file");
     if (target[0] != '/' && colon && colon[1] == '[' && isdigit(colon[2])) strcpy(colon, ":[]");
 }
 
@@ -101,7 +104,11 @@ static void describe_descriptors(void) {
         load(path);
         char *flags = strstr(file, "flags:");
         EXPECT(flags, "%s tells no flags", path);
-        say("descriptor %d: %s, %.*s\n", numbers[i], target, (int)strcspn(flags, "\n"), flags);
+        // O_LARGEFILE says nothing on a 64-bit machine, and whoever opens a pipe by name gets it.
+        long kept = strtol(flags + strlen("flags:"), NULL, 8) & ~0100000L;
+        // How a file without a name was made (O_TMPFILE) says nothing of what can be done with it.
+        if (strcmp(target, "a deleted file") == 0) kept &= ~020200000L;
+        say("descriptor %d: %s, flags %lo\n", numbers[i], target, kept);
     }
 }
 
@@ -144,6 +151,8 @@ static void describe_mappings(void) {
         // Shared memory without a name may come back as a memory file; what it holds and who sees it is what counts.
         if (strncmp(next.name, "/memfd:", 7) == 0 || strcmp(next.name, "/dev/zero (deleted)") == 0)
             strcpy(next.name, "shared memory");
+        // A private mapping of /dev/zero is anonymous memory.
+        if (strcmp(next.name, "/dev/zero") == 0) next.name[0] = 0;
         if (next.name[0] != '/') next.offset = 0;
         if (continues(&last, &next)) {
             last.end = next.end;
