@@ -20,6 +20,7 @@ INCOMPLETE = {
     "deleted_files": "other names of a deleted file",
     "environment": "the program's file can be written while it runs",
     "fifos": "a deleted named pipe comes back as a nameless one",
+    "pipes": "the boundaries of packets",
     "open_files": "the owner for signals of a descriptor (F_SETOWN)",
     "terminals": "what lies unread in a terminal",
 }
@@ -30,6 +31,7 @@ WAITING = {
     "inotifies": "paths of watched files",
     "memory_advice": "MADV_DONTFORK",
     "memory_file": "private mappings of deleted files",
+    "posix_timers": "a timer may tick once more on a busy machine",
     "posix_shm": "shared mappings of deleted files of /dev/shm",
     "privileged_files": "sockets",
     "short_sleeps": "waits that a capture interrupts",
