@@ -34,22 +34,6 @@ while True:
     time.sleep(0.02)
 """
 
-#: A timer, a worker thread that is talked to, and a data structure.
-NODE = """
-const {Worker} = require('worker_threads'), fs = require('fs');
-const worker = new Worker(`const {parentPort} = require('worker_threads');
-  let asked = 0; parentPort.on('message', n => parentPort.postMessage([++asked, n * 2]));`, {eval: true});
-const known = new Map([...Array(1000).keys()].map(n => [n, 'value ' + n]));
-let ticks = 0, answered = 0, right = true;
-worker.on('message', ([asked, twice]) => { right &&= asked === ++answered && twice === 2 * answered; });
-setInterval(() => {
-  worker.postMessage(++ticks);
-  const intact = right && known.size === 1000 && known.get(999) === 'value 999' && ticks - answered < 100;
-  fs.writeFileSync('/tmp/state.new', JSON.stringify({counts: [ticks, answered], intact}));
-  fs.renameSync('/tmp/state.new', '/tmp/state');
-}, 10);
-"""
-
 #: Whether numbers arrive one after another, without a gap, at the end of a pipeline.
 PIPELINE = """
 i=0; while :; do i=$((i+1)); echo $i; sleep 0.005; done | sed -u s/^/n/ | sed -u s/^n// | {
@@ -115,11 +99,6 @@ class RealProgramTests(RuntimeTestCase):
 
     def test_python_with_threads(self):
         self.exercise_counting(["/usr/bin/python3", PYTHON.format(megabytes=8)])
-
-    def test_node_with_a_timer_and_a_worker(self):
-        if not shutil.which("node"):
-            self.skipTest("node is not installed")
-        self.exercise_counting(["node", NODE])
 
     def test_a_pipeline_in_mid_flow(self):
         self.exercise_counting(["sh", PIPELINE])
