@@ -80,7 +80,8 @@ final class CaptureContext {
     /// The memory of a memfd that a descriptor leads to, with its content.
     func sharedMemory(behind view: DescriptorView) throws(KernelError) -> Int {
         if let known = sharedMemory[view.status.identity] { return known }
-        let file = try view.duplicate()
+        // Opened anew: a duplicate would share the position, which a search for holes moves.
+        let file = try OwnedFD.open(FilePath(verbatim: "/proc/\(view.process)/fd/\(view.number)"), .read)
         let seals = try file.seals() ?? 0
         let name = view.path.hasPrefix("/memfd:") ? String(view.path.dropFirst(7)) : "shared"
         let index = tree.sharedMemory.count

@@ -22,6 +22,7 @@ struct Examination {
             image.attributes.umask = process.status.umask
             image.attributes.personality = UInt64(try text("personality"), radix: 16) ?? 0
             image.attributes.outOfMemoryScore = Int32(try text("oom_score_adj")) ?? 0
+            image.attributes.coreDumpFilter = try text("coredump_filter")
             image.workingDirectory = try FileLink.target(of: "/proc/\(process.pid)/cwd")
             image.rootDirectory = try FileLink.target(of: "/proc/\(process.pid)/root")
             image.limits = try limits()

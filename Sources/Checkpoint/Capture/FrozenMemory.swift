@@ -11,12 +11,15 @@ final class FrozenMemory {
     private static let reapingPatience = Duration.seconds(1)
 
     private let thread: TracedThread
+    /// Inherited like all memory, and not withdrawn as from the process itself.
+    private let site: CallSite?
     /// In the engine's numbering.
     var pid: Int32 { thread.id }
 
     /// Forks by way of a helper that ends at once, so that the copy is the child of the sandbox's first process, which reaps it,
     /// and the captured process never learns of it.
     init(forkedFrom process: RemoteProcess, on leader: TracedThread) throws(KernelError) {
+        site = process.site
         try leader.followMaking()
         let (helper, number) = try Self.make(process, on: leader, flags: Self.sharedMemoryFlag)
         do throws(KernelError) {
@@ -30,6 +33,19 @@ final class FrozenMemory {
         helper.kill()
         // The helper's exit signal is 0: the process itself is not told of its end and must not find it later.
         try process.call(.wait4, [number, 0, Self.waitForAll, 0], on: leader)
+    }
+
+    /// Makes areas readable that are not: process_vm_readv(2) reads only what the process itself may read.
+    func makeReadable(_ layout: MemoryLayoutImage) throws(KernelError) {
+        let read: UInt64 = 1
+        let remote = try RemoteProcess(pid)
+        remote.site = site
+        var batch = CallBatch(remote, on: thread)
+        for area in layout.areas where area.isPrivate && !area.isReadable {
+            // An area that forks do not get (MADV_DONTFORK) is not there.
+            try batch.add(.mprotect, [area.start, area.size, read], mayFail: true)
+        }
+        try batch.finish()
     }
 
     /// - Returns: the new process, held, and its number inside the sandbox.

@@ -17,6 +17,7 @@ struct FrozenTree {
         var ownPages: [Int32: [PageRun]] = [:]
         for process in image.processes {
             guard let frozen = memory[process.pid] else { continue }
+            try frozen.makeReadable(process.memory)
             ownPages[process.pid] = try Self.ownPages(of: process.memory, in: frozen.pid)
         }
         self.ownPages = ownPages

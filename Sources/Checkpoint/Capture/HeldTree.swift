@@ -18,7 +18,8 @@ final class HeldProcess {
         inside = status.pids.last ?? pid
     }
 
-    var isZombie: Bool { status.state == "Z" || status.state == "X" }
+    /// Where only the first thread has ended, the process lives on with the others.
+    var isZombie: Bool { (status.state == "Z" || status.state == "X") && status.threadCount <= 1 }
 
     /// Every thread runs on.
     func letGo() { for thread in threads { thread.letGo() } }

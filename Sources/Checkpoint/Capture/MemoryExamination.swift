@@ -34,7 +34,8 @@ struct MemoryExamination {
         if area.isKernels { return .kernels(area.name) }
         let isDeleted = area.name.hasSuffix(" (deleted)")
         if area.isShared { return try sharedContent(of: area, isDeleted: isDeleted) }
-        if area.inode == 0 || isDeleted { return .anonymous }
+        // A private mapping of /dev/zero is anonymous memory by another name (null(4)).
+        if area.inode == 0 || isDeleted || area.name == "/dev/zero" { return .anonymous }
         return .file(fileIndex(area.name))
     }
 

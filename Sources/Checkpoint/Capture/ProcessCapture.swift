@@ -18,7 +18,13 @@ struct ProcessCapture {
     }
 
     /// Completes the image. The result holds the memory as it is now, whatever the process does later.
-    func complete(_ image: inout ProcessImage, _ context: CaptureContext) throws(KernelError) -> FrozenMemory {
+    ///
+    /// - Parameters:
+    ///   - stoppedChildren: in the sandbox's numbering.
+    ///   - learnStop: called for each of those that `wait` would not tell of any more.
+    func complete(
+        _ image: inout ProcessImage, _ context: CaptureContext, stoppedChildren: [Int32], learnStop: (Int32) -> Void
+    ) throws(KernelError) -> FrozenMemory {
         var threads: [ThreadImage] = []
         for thread in process.threads { threads.append(try ThreadCapture.read(thread, of: process.pid)) }
         image.pendingSignals = try leader.pendingSignals(ofProcess: true).map(Blob.init)
@@ -27,6 +33,7 @@ struct ProcessCapture {
             for thread in process.threads { try thread.setSignalMask(Self.quietMask) }
             try remote.installSite(on: leader)
             try completeProcess(&image, root: context.root)
+            for child in stoppedChildren where try !hasNews(of: child) { learnStop(child) }
             try SharedMemory.readContent(of: image.memory, remote, on: leader, context)
             for index in threads.indices {
                 try ThreadCapture.complete(&threads[index], remote, on: process.threads[index])
@@ -40,6 +47,17 @@ struct ProcessCapture {
             try? withdraw(masks)
             throw error
         }
+    }
+
+    /// Whether `wait` would tell that a child has stopped; it is not told thereby.
+    private func hasNews(of child: Int32) throws(KernelError) -> Bool {
+        let (ofProcess, stoppedNoHangNoWait): (UInt64, UInt64) = (1, 2 | 1 | 0x0100_0000)
+        var batch = CallBatch(remote, on: leader)
+        let info = try batch.place([UInt8](repeating: 0, count: 128))
+        try batch.add(.waitid, [ofProcess, UInt64(child), info, stoppedNoHangNoWait, 0])
+        try batch.finish()
+        // The signal's number, which stays 0 without news (waitid(2)).
+        return try remote.memory.read(Int32.self, at: info) != 0
     }
 
     private func withdraw(_ masks: [UInt64]) throws(KernelError) {
@@ -65,8 +83,9 @@ struct ProcessCapture {
         try batch.add(.prctl, [Control.getDumpable])
         try batch.add(.prctl, [Control.getSecureBits])
         try batch.add(.prctl, [Control.getTimerSlack])
+        try batch.add(.prctl, [Control.getHugePagesOff, 0, 0, 0, 0])
         let results = try batch.finish()
-        let answers = results.suffix(6).map { UInt64(bitPattern: $0) }
+        let answers = results.suffix(7).map { UInt64(bitPattern: $0) }
         image.signalActions = Blob(try remote.memory.read(64 * actionSize, at: actions))
         image.timers.intervals = Blob(try remote.memory.read(96, at: intervals))
         image.attributes.parentDeathSignal = try remote.memory.read(Int32.self, at: deathSignal)
@@ -74,6 +93,7 @@ struct ProcessCapture {
         image.attributes.isDumpable = answers[3]
         image.credentials.secureBits = answers[4]
         image.attributes.timerSlack = answers[5]
+        image.attributes.isWithoutHugePages = answers[6] != 0
 
         let statistics = ProcessStatistics(try ProcFS.read("/proc/\(process.pid)/stat"))
         image.memory.bounds = statistics.memoryBounds(brk: answers[0])
@@ -101,6 +121,8 @@ enum Control {
     static let getChildSubreaper: UInt64 = 37
     static let setNoNewPrivileges: UInt64 = 38
     static let getThreadIDAddress: UInt64 = 40
+    static let setHugePagesOff: UInt64 = 41
+    static let getHugePagesOff: UInt64 = 42
     static let ambientCapability: UInt64 = 47
     static let raiseAmbientCapability: UInt64 = 2
     static let restoreTimerNumbers: UInt64 = 77

@@ -12,6 +12,8 @@ struct ProcessStatus {
     let credentials: Credentials
     /// How many seccomp filters it has.
     let filters: Int
+    /// How many threads it has, those that have ended and are not gone included.
+    let threadCount: Int
 
     /// Nil when the process is gone.
     static func read(of pid: Int32) throws(KernelError) -> ProcessStatus? {
@@ -37,6 +39,7 @@ struct ProcessStatus {
         tracer = number("TracerPid")
         umask = number("Umask", radix: 8)
         filters = number("Seccomp_filters")
+        threadCount = number("Threads")
         var credentials = Credentials()
         credentials.userIDs = numbers("Uid")
         credentials.groupIDs = numbers("Gid")
@@ -61,7 +64,7 @@ struct ProcessStatistics {
             return
         }
         // The first field after the name is the third.
-        fields = text[end...].dropFirst(2).split(separator: " ")
+        fields = text[end...].dropFirst(2).split(whereSeparator: \.isWhitespace)
     }
 
     func signed(_ number: Int) -> Int64 {

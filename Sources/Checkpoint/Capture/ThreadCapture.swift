@@ -22,7 +22,7 @@ enum ThreadCapture {
             restartableSequence: sequence.address, restartableSequenceSize: sequence.size,
             restartableSequenceSignature: sequence.signature, clearedAtExit: 0, alternateStack: Blob(),
             schedulingPolicy: 0, schedulingPriority: 0,
-            nice: ProcessStatistics(try ProcFS.read(folder + "/stat")).nice, affinity: Blob())
+            nice: ProcessStatistics(try ProcFS.read(folder + "/stat")).nice, transferPriority: 0, affinity: Blob())
     }
 
     /// What only the thread itself is told.
@@ -39,11 +39,13 @@ enum ThreadCapture {
         try batch.add(.sched_getscheduler, [0])
         try batch.add(.sched_getparam, [0, priority])
         try batch.add(.sched_getaffinity, [0, UInt64(affinitySize), affinity])
+        try batch.add(.ioprio_get, [1, 0])
         let results = try batch.finish()
         image.alternateStack = Blob(try remote.memory.read(stackSize, at: stack))
         image.clearedAtExit = try remote.memory.read(UInt64.self, at: cleared)
         image.schedulingPolicy = Int32(truncatingIfNeeded: results[2])
         image.schedulingPriority = try remote.memory.read(Int32.self, at: priority)
+        image.transferPriority = UInt64(bitPattern: results[5])
         image.affinity = Blob(try remote.memory.read(Int(results[4]), at: affinity))
     }
 }

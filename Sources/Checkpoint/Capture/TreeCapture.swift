@@ -144,7 +144,15 @@ final class TreeCapture {
         for index in kept.indices where kept[index].image.zombieStatus == nil {
             do throws(KernelError) {
                 let capture = try ProcessCapture(kept[index].process)
-                frozen[kept[index].image.pid] = try capture.complete(&kept[index].image, context)
+                let pid = kept[index].image.pid
+                var image = kept[index].image
+                let stopped = kept.filter { $0.image.parent == pid && $0.image.stoppedBy != nil }.map(\.image.pid)
+                frozen[pid] = try capture.complete(&image, context, stoppedChildren: stopped) { child in
+                    for place in kept.indices where kept[place].image.pid == child {
+                        kept[place].image.isStopKnown = true
+                    }
+                }
+                kept[index].image = image
             } catch {
                 let image = kept[index].image
                 throw .kernel(

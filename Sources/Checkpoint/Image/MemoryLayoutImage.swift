@@ -84,6 +84,9 @@ struct AreaImage: Codable, Sendable {
         default: return false
         }
     }
+    /// Whether the process itself may read it.
+    var isReadable: Bool { protection & 1 != 0 }
+
     /// Whether the process has pages of its own in it.
     var isPrivate: Bool {
         if case .kernels = content { return false }

@@ -14,6 +14,8 @@ struct ProcessImage: Codable, Sendable {
     var zombieStatus: Int32?
     /// The signal that holds all its threads; nil when it runs.
     var stoppedBy: Int32?
+    /// Whether its parent has been told of that by `wait`.
+    var isStopKnown = false
 
     var threads: [ThreadImage] = []
     var memory = MemoryLayoutImage()
@@ -54,6 +56,8 @@ struct ThreadImage: Codable, Sendable {
     var schedulingPolicy: Int32
     var schedulingPriority: Int32
     var nice: Int32
+    /// Class and level for input and output (ioprio_set(2)); 0 when it follows from `nice`.
+    var transferPriority: UInt64
     /// struct cpu_set_t, as long as the kernel's.
     var affinity: Blob
 }
@@ -79,7 +83,10 @@ struct ProcessAttributes: Codable, Sendable {
     var parentDeathSignal: Int32 = 0
     var isChildSubreaper = false
     var timerSlack: UInt64 = 0
+    var isWithoutHugePages = false
     var outOfMemoryScore: Int32 = 0
+    /// As /proc/PID/coredump_filter shows it.
+    var coreDumpFilter = ""
 }
 
 /// One entry of a descriptor table.

@@ -51,7 +51,10 @@ final class RemoteProcess {
         (registers.rdi, registers.rsi, registers.rdx) = (padded[0], padded[1], padded[2])
         (registers.r10, registers.r8, registers.r9) = (padded[3], padded[4], padded[5])
         try thread.set(registers)
-        let stop = try thread.step()
+        var stop = try thread.step()
+        // One that a stop signal holds tells of that first (ptrace(2), "Group-stop"); one that was seized while a signal was on its
+        // way still has the interruption before it.
+        while stop.isMereNews { stop = try thread.step() }
         guard stop == .signal(5) else { throw failure(call, stop) }
         let result = Int64(bitPattern: try thread.registers().rax)
         try thread.set(before)

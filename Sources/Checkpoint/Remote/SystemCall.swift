@@ -36,6 +36,8 @@ enum SystemCall: UInt64 {
     case setgroups = 116
     case setresuid = 117
     case setresgid = 119
+    case setfsuid = 122
+    case setfsgid = 123
     case getsid = 124
     case capset = 126
     case rt_sigqueueinfo = 129
@@ -56,6 +58,9 @@ enum SystemCall: UInt64 {
     case timer_getoverrun = 225
     case exit_group = 231
     case epoll_ctl = 233
+    case waitid = 247
+    case ioprio_set = 251
+    case ioprio_get = 252
     case openat = 257
     case set_robust_list = 273
     case dup3 = 292

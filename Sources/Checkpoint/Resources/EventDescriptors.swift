@@ -36,10 +36,13 @@ struct TimerDescriptorImage: Codable, Sendable {
     /// Until the next expiration, and between two, in nanoseconds.
     var remaining: UInt64
     var interval: UInt64
+    /// When it was set to a time of day: that time, in nanoseconds since 1970.
+    var timeOfDay: UInt64?
 }
 
 enum TimerDescriptors {
     private static let absolute: Int32 = 1
+    private static let clocksOfDay: [Int32] = [CLOCK_REALTIME, 8]  // CLOCK_REALTIME_ALARM
 
     static func capture(_ view: DescriptorView) throws(ResourceError) -> TimerDescriptorImage {
         guard let clock = view.info.value("clockid").flatMap({ Int32($0) }),
@@ -48,8 +51,17 @@ enum TimerDescriptors {
             let remaining = nanoseconds(view.info.value("it_value")),
             let interval = nanoseconds(view.info.value("it_interval"))
         else { throw .unsupported("the kernel does not tell how its timerfd \(view.number) is set") }
-        return TimerDescriptorImage(
+        var image = TimerDescriptorImage(
             clock: clock, ticks: ticks, settingFlags: flags, remaining: remaining, interval: interval)
+        if flags & absolute != 0 && remaining > 0 && clocksOfDay.contains(clock) {
+            var now = timespec()
+            // unsafe: the kernel fills the struct.
+            _ = try kernel { () throws(KernelError) in
+                try check("clock_gettime") { unsafe clock_gettime(CLOCK_REALTIME, &now) }
+            }
+            image.timeOfDay = UInt64(now.tv_sec) * 1_000_000_000 + UInt64(now.tv_nsec) + remaining
+        }
+        return image
     }
 
     /// From `(seconds, nanoseconds)`.
@@ -62,9 +74,14 @@ enum TimerDescriptors {
     static func open(_ image: TimerDescriptorImage) throws(KernelError) -> OwnedFD {
         let timer = OwnedFD(takingOver: try check("timerfd_create") { ck_timerfd_create(image.clock, 0) })
         // fdinfo gives the time that is left whether the timer was set to a moment or to a span.
-        let setting = [image.interval, image.remaining].flatMap { [$0 / 1_000_000_000, $0 % 1_000_000_000] }
+        // One that repeats and has expired is only set again by a read (fs/timerfd.c): until then nothing is left.
+        let remaining = image.remaining == 0 && image.interval > 0 && image.ticks > 0 ? 1 : image.remaining
+        let setting = [image.interval, image.timeOfDay ?? remaining].flatMap {
+            [$0 / 1_000_000_000, $0 % 1_000_000_000]
+        }
+        let flags = image.timeOfDay == nil ? 0 : absolute
         // unsafe: the kernel reads 32 bytes.
-        try check("timerfd_settime") { unsafe ck_timerfd_settime(timer.rawValue, 0, setting) }
+        try check("timerfd_settime") { unsafe ck_timerfd_settime(timer.rawValue, flags, setting) }
         if image.ticks > 0 {
             try check("ioctl(TFD_IOC_SET_TICKS)") { ck_timerfd_set_ticks(timer.rawValue, image.ticks) }
         }

@@ -32,10 +32,12 @@ struct FileLockImage: Codable, Sendable {
 enum FileDescriptors {
     /// What a deleted file may hold: its content lies in the engine's memory.
     private static let deletedFileLimit: Int64 = 256 << 20
-    /// Status flags that open(2) takes: append, non-blocking, direct, sync, no access time, path only, directory.
+    /// Status flags that open(2) takes: append, non-blocking, direct, sync, no access time, path only, directory, no link.
     private static let reopenedFlags: Int32 =
-        O_ACCMODE | O_APPEND | O_NONBLOCK | 0o40000 | 0o4010000 | 0o10000 | 0o1000000 | 0o10000000 | 0o200000
+        O_ACCMODE | O_APPEND | O_NONBLOCK | 0o40000 | 0o4010000 | 0o10000 | 0o1000000 | pathOnly | directory | noFollow
     private static let pathOnly: Int32 = 0o10000000
+    private static let directory: Int32 = 0o200000
+    private static let noFollow: Int32 = 0o400000
 
     static func capture(_ view: DescriptorView, _ context: CaptureContext) throws(ResourceError) -> FileImage {
         var image = FileImage(path: view.path, position: view.info.position, deleted: nil)
@@ -85,9 +87,11 @@ enum FileDescriptors {
         _ image: FileImage, flags: Int32, _ context: RestoreContext
     ) throws(KernelError) -> OwnedFD {
         var flags = flags & reopenedFlags
-        if flags & pathOnly != 0 { flags &= pathOnly | 0o200000 }
+        if flags & pathOnly != 0 { flags &= pathOnly | directory | noFollow }
         let file: OwnedFD
         if let deleted = image.deleted {
+            // A file made by O_TMPFILE shows that flag's part that stands for a directory; the link in /proc must be followed.
+            flags &= ~(directory | noFollow)
             file = try context.openDeletedFile(deleted, FileOpenFlags(rawValue: flags))
         } else {
             file = try context.root.open(

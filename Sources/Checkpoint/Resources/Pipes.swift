@@ -7,7 +7,10 @@ struct PipeImage: Codable, Sendable {
     var path: String?
     /// In bytes.
     var capacity: Int32
-    var content: Blob
+    /// Whether writes are kept apart (pipe2(2), O_DIRECT).
+    var isPacketed: Bool
+    /// As a reader would get it: in one piece, or packet by packet.
+    var content: [Blob]
 }
 
 /// One end of a pipe.
@@ -17,6 +20,8 @@ struct PipeEndImage: Codable, Sendable {
 }
 
 enum Pipes {
+    private static let packeted: Int32 = 0o40000  // O_DIRECT
+
     static func capture(_ view: DescriptorView, _ context: CaptureContext) throws(ResourceError) -> PipeEndImage {
         if let known = context.pipes[view.status.identity] { return PipeEndImage(pipe: known) }
         let image: PipeImage
@@ -43,21 +48,25 @@ enum Pipes {
         let writeEnd = copy.takeWriteEnd()
         try writeEnd.setPipeCapacity(capacity)
         let count = try source.copyPipeContent(to: writeEnd, upTo: Int(capacity))
-        var content: [UInt8] = []
-        while content.count < count {
-            guard case .bytes(let bytes) = try readEnd.readOnce(upTo: count - content.count) else { break }
-            content += bytes
+        var content: [Blob] = []
+        var size = 0
+        while size < count {
+            guard case .bytes(let bytes) = try readEnd.readOnce(upTo: count - size) else { break }
+            content.append(Blob(bytes))
+            size += bytes.count
         }
         let isNamed = view.number(ofKind: "pipe") == nil
         return PipeImage(
-            path: isNamed && !view.isDeleted ? view.path : nil, capacity: capacity, content: Blob(content))
+            path: isNamed && !view.isDeleted ? view.path : nil, capacity: capacity,
+            isPacketed: view.info.flags & packeted != 0, content: content)
     }
 
     static func open(
         _ image: PipeEndImage, flags: Int32, _ context: RestoreContext
     ) throws(KernelError) -> OwnedFD {
         try context.withPipe(image.pipe) { pipe throws(KernelError) in
-            try pipe.reopen(FileOpenFlags(rawValue: flags & (O_ACCMODE | O_NONBLOCK | 0o40000)))
+            // O_DIRECT, which keeps writes apart, is refused here and set afterwards (fs/open.c, do_dentry_open).
+            try pipe.reopen(FileOpenFlags(rawValue: flags & (O_ACCMODE | O_NONBLOCK)))
         }
     }
 
@@ -71,7 +80,8 @@ enum Pipes {
             pipe = try fresh.takeWriteEnd().reopen([.readWrite, .nonBlocking])
         }
         try pipe.setPipeCapacity(image.capacity)
-        try pipe.writeAll(image.content.bytes)
+        if image.isPacketed { try pipe.setStatusFlags(packeted | O_NONBLOCK) }
+        for piece in image.content { try pipe.writeAll(piece.bytes) }
         return pipe
     }
 }

@@ -141,10 +141,19 @@ struct AddressSpace {
         try batch.finish()
     }
 
-    /// Gives areas the protection that they had.
+    /// Gives areas the protection that they had, but those that may not be read: their content is still to be copied.
     func protect(_ areas: [AreaImage]) throws(KernelError) {
         var batch = CallBatch(process, on: thread)
-        for area in areas where area.isPrivate && area.protection != Self.readWrite {
+        for area in areas where area.isPrivate && area.isReadable && area.protection != Self.readWrite {
+            try batch.add(.mprotect, [area.start, area.size, area.protection])
+        }
+        try batch.finish()
+    }
+
+    /// The rest of `protect`, when no content is copied any more.
+    func protectUnreadable() throws(KernelError) {
+        var batch = CallBatch(process, on: thread)
+        for area in layout.areas where area.isPrivate && !area.isReadable {
             try batch.add(.mprotect, [area.start, area.size, area.protection])
         }
         try batch.finish()

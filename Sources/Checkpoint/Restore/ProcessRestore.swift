@@ -112,11 +112,16 @@ struct ProcessRestore {
         try process.call(.umask, [UInt64(image.attributes.umask)])
         try process.call(.personality, [image.attributes.personality])
         try process.call(.prctl, [Control.setTimerSlack, image.attributes.timerSlack])
+        if image.attributes.isWithoutHugePages { try process.call(.prctl, [Control.setHugePagesOff, 1, 0, 0, 0]) }
         if image.attributes.isChildSubreaper { try process.call(.prctl, [Control.setChildSubreaper, 1]) }
-        let own = try ProcFS.read("/proc/self/oom_score_adj").filter { !$0.isWhitespace }
-        if own != "\(image.attributes.outOfMemoryScore)" {
-            try ProcFS.write("\(image.attributes.outOfMemoryScore)", to: "/proc/\(process.remote.pid)/oom_score_adj")
-        }
+        try set("oom_score_adj", "\(image.attributes.outOfMemoryScore)", as: "\(image.attributes.outOfMemoryScore)")
+        try set("coredump_filter", "0x" + image.attributes.coreDumpFilter, as: image.attributes.coreDumpFilter)
+    }
+
+    /// Writes a setting that the process has inherited from the engine, unless it is the same.
+    private func set(_ file: String, _ value: String, as shown: String) throws(KernelError) {
+        let inherited = try ProcFS.read("/proc/self/\(file)").filter { !$0.isWhitespace }
+        if inherited != shown { try ProcFS.write(value, to: "/proc/\(process.remote.pid)/\(file)") }
     }
 
     /// Makes the other threads, which share everything with the leader.
@@ -166,6 +171,23 @@ struct ProcessRestore {
         try batch.finish()
     }
 
+    /// Takes back what the ends and stops of restored children have sent: the process was told of them before its capture.
+    ///
+    /// - Parameter children: those of whose stop `wait` is to tell nothing.
+    func forgetNews(ofStopped children: [Int32]) throws(KernelError) {
+        let stoppedNoHang: UInt64 = 2 | 1
+        for child in children { try process.call(.wait4, [UInt64(child), 0, stoppedNoHang, 0]) }
+        let (childSignal, size) = (17, 32)
+        var batch = CallBatch(process.remote, on: process.leader)
+        // The default action is to ignore it, and to set that discards what is pending (sigaction(2)).
+        let actions = try batch.place([
+            [UInt8](repeating: 0, count: size),
+            Array(image.signalActions.bytes[((childSignal - 1) * size)..<(childSignal * size)]),
+        ])
+        for action in actions { try batch.add(.rt_sigaction, [UInt64(childSignal), action, 0, 8]) }
+        try batch.finish()
+    }
+
     /// The last touches: pending signals, running timers, registers. `release` lets it run.
     func finish() throws(KernelError) {
         try startIntervalTimers()
@@ -188,8 +210,13 @@ struct ProcessRestore {
     private func startIntervalTimers() throws(KernelError) {
         let size = 32
         for timer in 0..<3 {
-            let setting = Array(image.timers.intervals.bytes[(timer * size)..<((timer + 1) * size)])
+            // struct itimerval: the interval, then the time that is left.
+            var setting = Array(image.timers.intervals.bytes[(timer * size)..<((timer + 1) * size)])
             if setting.allSatisfy({ $0 == 0 }) { continue }
+            // Nothing is left of one that repeats while its signal is pending (kernel/signal.c, dequeue_signal, sets it again).
+            if setting[(size / 2)...].allSatisfy({ $0 == 0 }) {
+                setting.replaceSubrange((size / 2)..., with: setting[..<(size / 2)])
+            }
             try process.remote.call(.setitimer, [UInt64(timer), 0], passing: setting, at: 1, on: process.leader)
         }
     }

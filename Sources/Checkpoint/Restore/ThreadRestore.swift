@@ -35,6 +35,10 @@ struct ThreadRestore {
         if image.nice != 0 {
             try batch.add(.setpriority, [0, 0, UInt64(bitPattern: Int64(image.nice))], mayFail: true)
         }
+        if image.transferPriority != 0 {
+            let thisThread: UInt64 = 1
+            try batch.add(.ioprio_set, [thisThread, 0, image.transferPriority], mayFail: true)
+        }
         try batch.finish()
     }
 
@@ -88,6 +92,10 @@ struct CredentialRestore {
         try batch.add(.setgroups, [UInt64(image.groups.count), groups], mayFail: image.groups.isEmpty)
         try batch.add(.setresgid, image.groupIDs.prefix(3).map(UInt64.init))
         try batch.add(.setresuid, image.userIDs.prefix(3).map(UInt64.init))
+        // The ids for files follow the effective ones unless they were set apart; the calls give the former id.
+        for (call, ids) in [(SystemCall.setfsgid, image.groupIDs), (.setfsuid, image.userIDs)] where ids[3] != ids[1] {
+            try batch.add(call, [UInt64(ids[3])])
+        }
         for capability in 0..<Self.capabilityCount where image.bounding >> capability & 1 == 0 {
             // Numbers beyond the last one that the kernel knows are refused.
             try batch.add(.prctl, [Control.dropBoundingCapability, capability], mayFail: true)

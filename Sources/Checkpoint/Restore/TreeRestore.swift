@@ -1,8 +1,12 @@
+import CKernel
 import Glibc
 import Kernel
 
 /// One restore, from the first process to the moment when all run. Belongs to the tracing thread, of its own.
 struct TreeRestore {
+    /// How long a process may take to stop on a busy machine.
+    private static let patience = Duration.seconds(5)
+
     private let tree: TreeImage
     private let pages: [Int32: ProcessPages]
     private let target: RestoreTarget
@@ -41,18 +45,58 @@ struct TreeRestore {
         }
         let living = processes.filter { $0.image.zombieStatus == nil }
         try SocketRestore(context, living).makeAll()
+        if let first = living.first { try setLastNumber(by: first) }
         for process in living { try ProcessRestore(process, context).restoreDescriptors() }
         for process in living { try ProcessRestore(process, context).restorePollSets() }
         for process in living {
             let restore = ProcessRestore(process, context)
             try restore.restoreAttributes()
-            try AddressSpace(process: process.remote, thread: process.leader, layout: process.image.memory)
-                .adviseForLife()
+            let space = AddressSpace(process: process.remote, thread: process.leader, layout: process.image.memory)
+            try space.protectUnreadable()
+            try space.adviseForLife()
             try restore.restoreThreads()
             try restore.restoreThreadState(filter: target.filter)
         }
         for process in processes where process.image.zombieStatus != nil { try end(process) }
-        for process in living { try ProcessRestore(process, context).finish() }
+        // Children before their parents, which are told of a child's stop.
+        for process in living.reversed() where process.image.stoppedBy != nil { try stop(process, among: living) }
+        for process in living where process.image.stoppedBy == nil {
+            try finish(process, among: living)
+        }
+    }
+
+    private func finish(_ process: RestoringProcess, among living: [RestoringProcess]) throws(KernelError) {
+        let restore = ProcessRestore(process, context)
+        let known = living.map(\.image).filter { $0.parent == process.image.pid && $0.isStopKnown }
+        try restore.forgetNews(ofStopped: known.map(\.pid))
+        try restore.finish()
+    }
+
+    /// Lets a process go into the stop in which it was captured.
+    private func stop(_ process: RestoringProcess, among living: [RestoringProcess]) throws(KernelError) {
+        try finish(process, among: living)
+        _ = kill(process.remote.pid, SIGSTOP)
+        for thread in process.threads.reversed() { thread.letGo() }
+        let deadline = ContinuousClock.now + Self.patience
+        while try ProcessLineage.state(of: process.remote.pid) != "T" {
+            if ContinuousClock.now > deadline {
+                throw KernelError("kill(SIGSTOP)", "process \(process.image.pid) does not stop", errno: .busy)
+            }
+            ck_short_sleep()
+        }
+    }
+
+    /// Numbers of new processes go on behind those that were given: in a fresh sandbox the next ones would be those of processes
+    /// that have only just ended (proc_sys_kernel(5), ns_last_pid). By a process inside, for the namespace is the writer's.
+    private func setLastNumber(by process: RestoringProcess) throws(KernelError) {
+        let last = tree.processes.flatMap { [$0.pid] + $0.threads.map(\.id) }.max() ?? 1
+        let setting = try OwnedFD.open(FilePath(verbatim: "/proc/sys/kernel/ns_last_pid"), .write)
+        let number = UInt64(
+            try process.channel.pass(
+                [setting.rawValue], to: process.remote, on: process.leader, through: process.channelNumber)[0])
+        let text = Array("\(last)".utf8)
+        try process.remote.call(.write, [number, UInt64(text.count)], passing: text, at: 1, on: process.leader)
+        try process.call(.close, [number])
     }
 
     /// Ends a process as it had ended, for its parent to find.
@@ -60,15 +104,18 @@ struct TreeRestore {
         let status = process.image.zombieStatus ?? 0
         switch ExitStatus(waitStatus: status) {
         case .exited(let code): try process.remote.exit(code: code, on: process.leader)
-        case .signaled(let signal): try process.leader.end(by: signal)
+        case .signaled(let signal):
+            // SIGKILL always has its default action, and cannot be given one.
+            try process.remote.call(
+                .rt_sigaction, [UInt64(signal), 0, 8], passing: [UInt8](repeating: 0, count: 32), at: 1,
+                on: process.leader, mayFail: true)
+            try process.leader.end(by: signal)
         }
     }
 
     /// Children first, so that no parent finds one gone.
     private func release(_ processes: [RestoringProcess]) {
         for process in processes.reversed() {
-            // What was stopped stops again as soon as it is let go.
-            if process.image.stoppedBy != nil { _ = kill(process.remote.pid, SIGSTOP) }
             for thread in process.threads.reversed() { thread.letGo() }
         }
     }

@@ -18,6 +18,14 @@ public final class TracedThread {
         /// It was about to execute another program, to exit, or the like.
         case other(event: Int32)
         case ended
+
+        /// Whether it only tells that the thread stands still, and the thread has executed nothing since it was resumed.
+        public var isMereNews: Bool {
+            switch self {
+            case .interrupted, .jobControl: true
+            case .signal, .made, .other, .ended: false
+            }
+        }
     }
 
     public let id: Int32
@@ -144,8 +152,13 @@ public final class TracedThread {
 
     /// Ends the thread's process by a signal that has its default action there, and waits for that.
     public func end(by signal: Int32) throws(KernelError) {
-        var stop = try resumeUntilStop(delivering: signal)
-        while stop != .ended { stop = try resumeUntilStop(delivering: SIGKILL) }
+        // Which takes even what stands still.
+        if signal == SIGKILL { return kill() }
+        try setSignalMask(0)
+        // A resumption delivers nothing unless the thread was stopped by that signal (ptrace(2), "Signal injection").
+        try check("kill", "\(id)") { Glibc.kill(id, signal) }
+        var stop = try resumeUntilStop()
+        while stop != .ended { stop = try resumeUntilStop(delivering: stop == .signal(signal) ? signal : 0) }
     }
 
     /// Kills the thread's process and waits for the thread's end.

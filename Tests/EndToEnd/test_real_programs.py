@@ -1,0 +1,176 @@
+"""Programs that people run, through snapshot, restore, fork, rollback, hibernation and resume: state after is state without."""
+
+import json
+import os
+import shutil
+import time
+
+from harness.runtime import RuntimeTestCase
+
+#: How much the Python program holds: 500 shows what a large process costs, less keeps the suite quick.
+PYTHON_MEGABYTES = int(os.environ.get("ISORUN_PYTHON_MEGABYTES", "64"))
+
+#: Four threads that count, and memory whose sum is checked again and again.
+PYTHON = """
+import json, os, sys, threading, time, zlib
+try:
+    import numpy
+    memory = numpy.random.default_rng(7).integers(0, 256, {megabytes} << 20, dtype=numpy.uint8)
+except ImportError:
+    memory = bytearray(os.urandom({megabytes} << 20))
+def checksum(): return zlib.crc32(memory)
+first, counts, variant = checksum(), [0] * 4, None
+def count(place):
+    while True:
+        counts[place] += 1
+        time.sleep(0.001)
+for place in range(4): threading.Thread(target=count, args=(place,), daemon=True).start()
+while True:
+    if os.path.exists("/tmp/variant"): variant = open("/tmp/variant").read()
+    pss = [int(line.split()[1]) for line in open("/proc/self/smaps_rollup") if line.startswith(("Pss:", "Rss:"))]
+    state = dict(counts=list(counts), intact=checksum() == first, threads=threading.active_count(), variant=variant)
+    with open("/tmp/state.new", "w") as file: json.dump(dict(state, rss=pss[0], pss=pss[1]), file)
+    os.rename("/tmp/state.new", "/tmp/state")
+    time.sleep(0.02)
+"""
+
+#: Whether numbers arrive one after another, without a gap, at the end of a pipeline.
+PIPELINE = """
+i=0; while :; do i=$((i+1)); echo $i; sleep 0.005; done | sed -u s/^/n/ | sed -u s/^n// | {
+    last=0; intact=true
+    while read n; do
+        [ $n = $((last+1)) ] || intact=false
+        last=$n
+        echo "{\\"counts\\": [$n], \\"intact\\": $intact}" > /tmp/state.new; mv /tmp/state.new /tmp/state
+    done; }
+"""
+
+#: Runs a program in a terminal: what /tmp/keys holds is typed, what the program prints goes to /tmp/screen.
+TERMINAL = """
+import os, pty, select, sys
+child, master = pty.fork()
+if child == 0: os.execvp(sys.argv[1], sys.argv[1:])
+screen = open("/tmp/screen", "ab", 0)
+while True:
+    if select.select([master], [], [], 0.01)[0]: screen.write(os.read(master, 65536))
+    if os.path.exists("/tmp/keys"):
+        keys = open("/tmp/keys", "rb").read()
+        os.unlink("/tmp/keys")
+        os.write(master, keys)
+"""
+
+
+class RealProgramTests(RuntimeTestCase):
+    # Programs that tell their state by a file
+
+    def start(self, program: list[str]):
+        box = self.engine.create()
+        box.write("/tmp/program", program[-1])
+        words = " ".join([*program[:-1], "/tmp/program"])
+        box.output(f"setsid {words} < /dev/null > /tmp/log 2>&1 &")
+        return box
+
+    def state(self, box) -> dict:
+        """What the program says now; what it has said before does not count."""
+        box.exec("rm -f /tmp/state")
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            shown = box.exec("cat /tmp/state 2>/dev/null")["stdout"]
+            if shown:
+                return json.loads(shown)
+            time.sleep(0.02)
+        self.fail(f"the program does not run: {box.exec('cat /tmp/log; ps -ef')['stdout']}")
+
+    def exercise_counting(self, program: list[str]) -> None:
+        box = self.start(program)
+        least = self.state(box)["counts"]
+
+        def check(other, where):
+            state = self.state(other)
+            self.assertTrue(state["intact"], where)
+            for now, before in zip(state["counts"], least):
+                self.assertGreaterEqual(now, before, f"{where}: it has begun anew")
+            later = self.state(other)["counts"]
+            for now, then in zip(state["counts"], later):
+                self.assertGreaterEqual(then, now, f"{where}: it does not go on")
+
+        check(box, "before anything")
+        self.live_through(box, check)
+
+    def test_python_with_threads(self):
+        self.exercise_counting(["/usr/bin/python3", PYTHON.format(megabytes=8)])
+
+    def test_a_pipeline_in_mid_flow(self):
+        self.exercise_counting(["sh", PIPELINE])
+
+    def test_forks_of_python_share_its_memory_and_go_their_own_ways(self):
+        box = self.start(["/usr/bin/python3", PYTHON.format(megabytes=PYTHON_MEGABYTES)])
+        whole = self.state(box)["rss"]
+        forks = self.forked_whole(box, 5)
+        for number, fork in enumerate(forks):
+            fork.write("/tmp/variant", f"variant {number}")
+        states = []
+        for number, fork in enumerate(forks):
+            self.eventually(lambda: self.state(fork)["variant"] == f"variant {number}")
+            states.append(self.state(fork))
+        self.assertTrue(all(state["intact"] and state["threads"] == 5 for state in states))
+        self.assertLess(sum(state["pss"] for state in states), 1.3 * whole)
+        self.assertIsNone(self.state(box)["variant"])
+
+    # Programs in a terminal
+
+    def start_in_terminal(self, command: str):
+        box = self.engine.create()
+        box.write("/tmp/terminal.py", TERMINAL)
+        box.output(f"setsid /usr/bin/python3 /tmp/terminal.py {command} < /dev/null > /tmp/log 2>&1 &")
+        return box
+
+    def type(self, box, keys: str, expected: str) -> None:
+        """Types something, and waits until the program prints what is expected."""
+        before = len(self.screen(box))
+        box.write("/tmp/keys.new", keys)
+        box.output("mv /tmp/keys.new /tmp/keys")
+        self.eventually(
+            lambda: expected in self.screen(box)[before:],
+            seconds=20,
+            message=f"{expected!r} does not come after {keys!r}; the screen shows:\n{self.screen(box)[-600:]}",
+        )
+
+    def screen(self, box) -> str:
+        return box.exec("cat /tmp/screen 2>/dev/null")["stdout"]
+
+    def test_bash_with_jobs(self):
+        box = self.start_in_terminal("bash --norc")
+        self.type(box, "PS1='> '; kept=6; sleep 1000 & echo begun $((kept*7))\n", "begun 42")
+        self.type(box, "sleep 2000\n", "sleep 2000")
+        self.type(box, "\x1a", "Stopped")
+
+        def check(other, where):
+            self.type(other, "jobs; echo end $((kept*7))\n", "end 42")
+            shown = self.screen(other)[-400:]
+            self.assertIn("Running", shown, where)
+            self.assertIn("Stopped", shown, where)
+            self.type(other, "history 2; fc -l | head -1\n", "kept=6")
+            self.type(other, "fg %2\n", "sleep 2000")
+            self.type(other, "\x1a", "Stopped")
+
+        check(box, "before anything")
+        self.live_through(box, check)
+
+    def test_interactive_python(self):
+        box = self.start_in_terminal("/usr/bin/python3 -i")
+        self.type(box, "kept = {'answer': 42}\n", ">>> ")
+        self.live_through(box, lambda other, where: self.type(other, "print('it', kept['answer'])\n", "it 42"))
+
+    def test_less(self):
+        if not shutil.which("less"):
+            self.skipTest("less is not installed")
+        box = self.start_in_terminal("sh -c 'seq 1 5000 | sed s/^/line-/ > /tmp/text; TERM=xterm less /tmp/text'")
+        self.type(box, "10g", "line-10")
+
+        def check(other, where):
+            self.type(other, "3000g", "line-3000")
+            self.type(other, "G", "line-5000")
+            self.type(other, "10g", "line-10")
+
+        self.live_through(box, check)
