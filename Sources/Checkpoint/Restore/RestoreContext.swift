@@ -86,7 +86,7 @@ final class RestoreContext {
             let writing = Shared(pipe.takeWriteEnd())
             if let unread = image.unread {
                 try writing.descriptor.setPipeCapacity(unread.capacity)
-                try writing.descriptor.writeAll(unread.content.bytes)
+                for piece in unread.content { try writing.descriptor.writeAll(piece.bytes) }
                 (processEnds[name], engineEnds[name]) = (reading, writing)
             } else {
                 (processEnds[name], engineEnds[name]) = (writing, reading)
