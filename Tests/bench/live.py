@@ -106,7 +106,8 @@ class Live:
             wire.call("sandbox/destroy", sandboxId=child["id"])
 
     def _start(self, wire: Wire, size: int) -> str:
-        box = wire.create()
+        # Twice what the program holds: its limit would end it else.
+        box = wire.call("sandbox/create", network={"mode": "none"}, memMiB=2 * size + 256)["id"]
         wire.call("fs/write", sandboxId=box, path="/tmp/program.py", data=PROGRAM)
         wire.exec(box, f"setsid /usr/bin/python3 /tmp/program.py {size} < /dev/null > /dev/null 2>&1 &")
         wire.exec(box, "while ! test -e /tmp/ready; do sleep 0.05; done")
