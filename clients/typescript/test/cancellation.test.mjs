@@ -15,7 +15,8 @@ const MEMBERS = {
     },
     sandbox: {
         exec: ['never', 1], execStream: ['never', {}], writeFile: ['/a', 'x', {}], readFile: ['/a'],
-        readFileBytes: ['/a'], readdir: ['/'], copyIn: ['/a', '/b'], copyOut: ['/a', '/b'],
+        readFileBytes: ['/a'], readdir: ['/'], commit: ['/a', {}], race: [[{ command: 'x' }], {}],
+        copyIn: ['/a', '/b'], copyOut: ['/a', '/b'],
         info: [], stats: [], snapshot: [{}], explain: [], diff: [{}],
         rollback: ['snap1'], fork: [1, {}], hibernate: [], resume: [], setTimeout: [1], destroy: [],
     },
