@@ -9,7 +9,13 @@ int ck_terminal_unlock(int master) {
     return ioctl(master, TIOCSPTLCK, &locked);
 }
 
-int ck_terminal_open_slave(int master) { return ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC); }
+int ck_terminal_open_slave(int master) {
+    // O_CLOEXEC would stay in the description's own flags, where fdinfo shows it for every descriptor of it: open(2) takes it out
+    // of them, this request does not.
+    int slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY);
+    if (slave >= 0) fcntl(slave, F_SETFD, FD_CLOEXEC);
+    return slave;
+}
 
 int ck_terminal_number(int master) {
     unsigned number;

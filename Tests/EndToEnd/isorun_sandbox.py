@@ -51,6 +51,10 @@ class Sandbox:
         """The output of a Python program that runs inside, with the host image's interpreter."""
         return self.output(["/usr/bin/python3", "-c", program], **params)
 
+    def wait_for_foreground(self, program: str) -> None:
+        """Waits until a program runs in the foreground of its terminal: the shell has printed its command before that."""
+        self.wait_until(f"ps -C {program} -o stat= | grep -q '^S.*+'", seconds=30)
+
     def wait_until(self, command: str, seconds: float = 30) -> None:
         """Repeats the command until it exits with 0."""
         deadline = time.monotonic() + seconds
