@@ -59,6 +59,26 @@ while True:
         os.write(master, keys)
 """
 
+# A worker thread counts, and the main thread counts and tells of both.
+NODE = """
+const fs = require('fs')
+const { Worker, isMainThread, parentPort } = require('worker_threads')
+if (isMainThread) {
+    const memory = Buffer.alloc(4 << 20, 7)
+    let own = 0, workers = 0
+    new Worker(__filename).on('message', (count) => { workers = count })
+    setInterval(() => {
+        own += 1
+        const intact = memory.every((byte) => byte === 7)
+        fs.writeFileSync('/tmp/state.new', JSON.stringify({ counts: [own, workers], intact }))
+        fs.renameSync('/tmp/state.new', '/tmp/state')
+    }, 20)
+} else {
+    let count = 0
+    setInterval(() => parentPort.postMessage(count += 1), 20)
+}
+"""
+
 
 class RealProgramTests(RuntimeTestCase):
     # Programs that tell their state by a file
@@ -99,6 +119,9 @@ class RealProgramTests(RuntimeTestCase):
 
     def test_python_with_threads(self):
         self.exercise_counting(["/usr/bin/python3", PYTHON.format(megabytes=8)])
+
+    def test_node_with_a_worker(self):
+        self.exercise_counting(["node", NODE])
 
     def test_a_pipeline_in_mid_flow(self):
         self.exercise_counting(["sh", PIPELINE])
@@ -143,6 +166,7 @@ class RealProgramTests(RuntimeTestCase):
         box = self.start_in_terminal("bash --norc")
         self.type(box, "PS1='> '; kept=6; sleep 1000 & echo begun $((kept*7))\n", "begun 42")
         self.type(box, "sleep 2000\n", "sleep 2000")
+        box.wait_for_foreground("sleep")
         self.type(box, "\x1a", "Stopped")
 
         def check(other, where):
@@ -152,6 +176,7 @@ class RealProgramTests(RuntimeTestCase):
             self.assertIn("Stopped", shown, where)
             self.type(other, "history 2; fc -l | head -1\n", "kept=6")
             self.type(other, "fg %2\n", "sleep 2000")
+            other.wait_for_foreground("sleep")
             self.type(other, "\x1a", "Stopped")
 
         check(box, "before anything")

@@ -13,13 +13,18 @@ final class FrozenMemory {
     private let thread: TracedThread
     /// Inherited like all memory, and not withdrawn as from the process itself.
     private let site: CallSite?
+    /// A copy that was made before and is of no use: it ends with this one, because nobody reaps it while the sandbox stands still.
+    private let former: FrozenMemory?
     /// In the engine's numbering.
     var pid: Int32 { thread.id }
 
     /// Forks by way of a helper that ends at once, so that the copy is the child of the sandbox's first process, which reaps it,
     /// and the captured process never learns of it.
-    init(forkedFrom process: RemoteProcess, on leader: TracedThread) throws(KernelError) {
+    init(
+        forkedFrom process: RemoteProcess, on leader: TracedThread, insteadOf former: FrozenMemory? = nil
+    ) throws(KernelError) {
         site = process.site
+        self.former = former
         try leader.followMaking()
         let (helper, number) = try Self.make(process, on: leader, flags: Self.sharedMemoryFlag)
         do throws(KernelError) {

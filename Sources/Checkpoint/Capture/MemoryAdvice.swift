@@ -8,6 +8,11 @@ enum MemoryAdvice {
         "lo": .locked, "mg": .mergeable, "nr": .noReserve, "mw": .mayBeWritten,
     ]
 
+    // Of madvise(2).
+    static let dontFork: UInt64 = 10
+    static let doFork: UInt64 = 11
+
+    /// Adds to what is known already; of a fork, for it has no area that must not be forked.
     static func read(of process: Int32, into layout: inout MemoryLayoutImage) throws(KernelError) {
         var advice: [UInt64: AreaImage.Advice] = [:]
         var start: UInt64 = 0
@@ -20,7 +25,7 @@ enum MemoryAdvice {
             }
         }
         for index in layout.areas.indices {
-            if let flags = advice[layout.areas[index].start] { layout.areas[index].advice = flags }
+            if let flags = advice[layout.areas[index].start] { layout.areas[index].advice.formUnion(flags) }
         }
     }
 }

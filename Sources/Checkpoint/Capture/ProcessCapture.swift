@@ -39,7 +39,7 @@ struct ProcessCapture {
                 try ThreadCapture.complete(&threads[index], remote, on: process.threads[index])
             }
             image.threads = threads
-            let frozen = try FrozenMemory(forkedFrom: remote, on: leader)
+            let frozen = try freeze(&image.memory)
             try withdraw(masks)
             return frozen
         } catch {
@@ -58,6 +58,34 @@ struct ProcessCapture {
         try batch.finish()
         // The signal's number, which stays 0 without news (waitid(2)).
         return try remote.memory.read(Int32.self, at: info) != 0
+    }
+
+    /// A fork leaves out areas that the program has told to (MADV_DONTFORK): it is told otherwise for one more fork.
+    private func freeze(_ layout: inout MemoryLayoutImage) throws(KernelError) -> FrozenMemory {
+        let frozen = try FrozenMemory(forkedFrom: remote, on: leader)
+        let present = try MemoryMap.read(of: frozen.pid)
+        let missing = layout.areas.indices.filter { index in
+            let area = layout.areas[index]
+            return area.isPrivate && !present.contains { $0.start <= area.start && area.start < $0.end }
+        }
+        if missing.isEmpty { return frozen }
+        let areas = missing.map { layout.areas[$0] }
+        for index in missing { layout.areas[index].advice.insert(.notForked) }
+        do throws(KernelError) {
+            try advise(MemoryAdvice.doFork, areas)
+            let whole = try FrozenMemory(forkedFrom: remote, on: leader, insteadOf: frozen)
+            try advise(MemoryAdvice.dontFork, areas)
+            return whole
+        } catch {
+            try? advise(MemoryAdvice.dontFork, areas)
+            throw error
+        }
+    }
+
+    private func advise(_ advice: UInt64, _ areas: [AreaImage]) throws(KernelError) {
+        var batch = CallBatch(remote, on: leader)
+        for area in areas { try batch.add(.madvise, [area.start, area.size, advice]) }
+        try batch.finish()
     }
 
     private func withdraw(_ masks: [UInt64]) throws(KernelError) {
