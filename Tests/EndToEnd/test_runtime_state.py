@@ -29,6 +29,7 @@ INCOMPLETE = {
 WAITING = {
     "epolls": "sockets",
     "inotifies": "paths of watched files",
+    "memory_advice": "MADV_WIPEONFORK: such memory comes back empty, as a fork finds it",
     "memory_file": "private mappings of deleted files",
     "posix_timers": "a timer may tick once more on a busy machine",
     "posix_shm": "shared mappings of deleted files of /dev/shm",

@@ -85,6 +85,7 @@ class SchemaTests(EngineTestCase):
         box.fork(2, children=[{"name": "c0"}, {"env": {"N": "1"}}])
         box.call("sandbox/race", children=[{"command": "exit 0"}])
         box.rollback(first)
+        self.folder_of_the_host()
         box.call("sandbox/setTimeout", timeoutSec=60)
         box.call("sandbox/stats")
         box.get()
@@ -99,6 +100,15 @@ class SchemaTests(EngineTestCase):
         engine.call("engine/gc", {})
         engine.call("engine/gc", {"dryRun": True})
         engine.cancel(engine.send("sandbox/list", {}))
+
+    def folder_of_the_host(self):
+        source = os.path.join(self.folder, "project")
+        os.mkdir(source)
+        box = self.engine.create(mounts=[{"source": source, "target": "/project", "mode": "copy"}])
+        box.write("/project/new", "x")
+        box.call("sandbox/diff", path="/project", text=True)
+        box.call("sandbox/commit", source=source, dryRun=True)
+        box.call("sandbox/commit", source=source)
 
     def files(self, box):
         host = os.path.join(self.folder, "host-file")
