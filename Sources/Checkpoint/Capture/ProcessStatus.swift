@@ -14,6 +14,8 @@ struct ProcessStatus {
     let filters: Int
     /// How many threads it has, those that have ended and are not gone included.
     let threadCount: Int
+    /// Private memory that it has written, in bytes.
+    let ownMemory: UInt64
 
     /// Nil when the process is gone.
     static func read(of pid: Int32) throws(KernelError) -> ProcessStatus? {
@@ -40,6 +42,7 @@ struct ProcessStatus {
         umask = number("Umask", radix: 8)
         filters = number("Seccomp_filters")
         threadCount = number("Threads")
+        ownMemory = number("RssAnon") << 10
         var credentials = Credentials()
         credentials.userIDs = numbers("Uid")
         credentials.groupIDs = numbers("Gid")
@@ -82,6 +85,8 @@ struct ProcessStatistics {
     var terminal: UInt64 { UInt64(bitPattern: signed(7)) & 0xffff_ffff }
     var foregroundGroup: Int32 { Int32(truncatingIfNeeded: signed(8)) }
     var nice: Int32 { Int32(truncatingIfNeeded: signed(19)) }
+    /// When it was started, in clock ticks since the machine was.
+    var startTime: UInt64 { unsigned(22) }
     /// As `wait` gives it; shown to those who may trace the process.
     var exitStatus: Int32 { Int32(truncatingIfNeeded: signed(52)) }
 
