@@ -25,12 +25,12 @@ struct ProcessStatus {
 
     private init(_ text: String) {
         var fields: [Substring: Substring] = [:]
-        for line in text.split(separator: "\n") {
-            guard let colon = line.firstIndex(of: ":") else { continue }
-            fields[line[..<colon]] = trimmed(line[line.index(after: colon)...])
+        for line in text.lines {
+            guard let colon = line.utf8.firstIndex(of: UInt8(ascii: ":")) else { continue }
+            fields[line[..<colon]] = line[colon...].dropFirst().words(first: 0).rest
         }
         func numbers<Number: FixedWidthInteger>(_ key: Substring, radix: Int = 10) -> [Number] {
-            (fields[key] ?? "").split(whereSeparator: \.isWhitespace).compactMap { Number($0, radix: radix) }
+            (fields[key] ?? "").words.compactMap { Number($0, radix: radix) }
         }
         func number<Number: FixedWidthInteger>(_ key: Substring, radix: Int = 10) -> Number {
             (numbers(key, radix: radix) as [Number]).first ?? 0
@@ -62,12 +62,12 @@ struct ProcessStatistics {
     private let fields: [Substring]
 
     init(_ text: String) {
-        guard let end = text.lastIndex(of: ")") else {
+        guard let end = text.utf8.lastIndex(of: UInt8(ascii: ")")) else {
             fields = []
             return
         }
         // The first field after the name is the third.
-        fields = text[end...].dropFirst(2).split(whereSeparator: \.isWhitespace)
+        fields = text[end...].dropFirst(2).words
     }
 
     func signed(_ number: Int) -> Int64 {
