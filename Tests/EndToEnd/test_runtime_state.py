@@ -33,9 +33,7 @@ WAITING = {
     "memory_file": "private mappings of deleted files",
     "posix_shm": "shared mappings of deleted files of /dev/shm",
     "sleepers": "sockets",
-    "tcp": "sockets",
     "unix_rights": "sockets",
-    "unix_sockets": "sockets",
 }
 
 KEPT = [name for name in programs.names() if name not in {*REFUSED, *INCOMPLETE, *WAITING}]
