@@ -153,7 +153,9 @@ public enum SystemV {
             throw KernelError("shmat", "content beyond the end of segment \(id)", errno: .invalid)
         }
         // unsafe: the bytes lie in the segment, which stays attached.
-        unsafe bytes.withUnsafeBytes { unsafe (address + offset).copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
+        unsafe bytes.withUnsafeBytes {
+            unsafe (address + offset).copyMemory(from: $0.baseAddress!, byteCount: $0.count)
+        }
     }
 
     deinit {
