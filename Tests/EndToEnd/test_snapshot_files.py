@@ -69,8 +69,12 @@ class SnapshotFileTests(EngineTestCase):
         # The other store has the image, and nothing that keeps it from collecting garbage.
         committed = other.call("image/commit", {"snapshotId": restored.snapshot()["id"], "ref": "kept:1"})
         self.assertEqual((committed["layers"], other.create(image="kept:1").read("/kept")), (2, "1"))
-        other.call("image/import", {"path": archive, "ref": "tiny:2"})
-        other.call("image/remove", {"ref": "kept:1"})
+        layers = os.path.join(self.folder, "other-store", "layers")
+        before = os.listdir(layers)
+        rootfs.build(archive, extra=lambda tar: rootfs.file(tar, "more"))
+        other.call("image/import", {"path": archive, "ref": "more:1"})
+        other.call("image/remove", {"ref": "more:1"})
+        self.eventually(lambda: sorted(os.listdir(layers)) == sorted(before), message="layers are left")
 
     def test_into_the_same_store(self):
         """Beside the original it gets an id of its own; after its deletion it keeps the old one."""
