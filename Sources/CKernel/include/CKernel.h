@@ -8,6 +8,7 @@
 #include "ck_idmap.h"
 #include "ck_launch.h"
 #include "ck_mount.h"
+#include "ck_pages.h"
 #include "ck_probe.h"
 #include "ck_probe_namespaces.h"
 #include "ck_process.h"

@@ -86,6 +86,8 @@ struct AreaImage: Codable, Sendable {
     }
     /// Whether the process itself may read it.
     var isReadable: Bool { protection & 1 != 0 }
+    /// Whether the process itself may write it.
+    var isWritable: Bool { protection & 2 != 0 }
 
     /// Whether the process has pages of its own in it.
     var isPrivate: Bool {
