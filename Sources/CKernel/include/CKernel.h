@@ -6,6 +6,7 @@
 #include "ck_errno.h"
 #include "ck_event.h"
 #include "ck_idmap.h"
+#include "ck_ipc.h"
 #include "ck_launch.h"
 #include "ck_mount.h"
 #include "ck_pages.h"

@@ -77,6 +77,7 @@ struct ProcessCapture {
     /// A fork leaves out areas that the program has told to (MADV_DONTFORK): it is told otherwise for one more fork.
     private func freeze(_ layout: inout MemoryLayoutImage) throws(KernelError) -> FrozenMemory {
         let frozen = try FrozenMemory(forkedFrom: remote, on: leader)
+        try frozen.detachSegments(&layout)
         let present = try MemoryMap.read(of: frozen.pid)
         let missing = layout.areas.indices.filter { index in
             let area = layout.areas[index]
@@ -89,6 +90,7 @@ struct ProcessCapture {
             try advise(MemoryAdvice.doFork, areas)
             let whole = try FrozenMemory(forkedFrom: remote, on: leader, insteadOf: frozen)
             try advise(MemoryAdvice.dontFork, areas)
+            try whole.detachSegments(&layout)
             return whole
         } catch {
             try? advise(MemoryAdvice.dontFork, areas)

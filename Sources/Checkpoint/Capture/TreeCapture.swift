@@ -169,6 +169,7 @@ final class TreeCapture {
         }
         do throws(KernelError) {
             context.tree.sharedFolder = try SharedFolder.capture(in: context.root)
+            context.tree.systemV = try SystemVObjects.capture(in: context.request.initPid)
             try FaultPoint.captureFrozen.pass()
         } catch {
             throw .kernel(error)

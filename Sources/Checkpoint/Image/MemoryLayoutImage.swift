@@ -49,6 +49,8 @@ struct AreaImage: Codable, Sendable {
         case file(Int)
         /// Index into `TreeImage.sharedMemory`.
         case shared(Int)
+        /// A System V segment, by its number.
+        case segment(Int32)
         /// vdso and its data, which every process has, by name.
         case kernels(String)
     }

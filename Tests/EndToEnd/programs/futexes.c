@@ -16,7 +16,7 @@ static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
 static pthread_barrier_t barrier;
 static sem_t semaphore, timed;
 static volatile bool may_pass;
-static volatile int closed; // how often the main thread has taken its locks again
+static volatile int closed; // how often the main thread has closed all again
 static volatile int passed[KINDS], entering[KINDS], mistakes[KINDS];
 
 static int wait_in(int kind) {
