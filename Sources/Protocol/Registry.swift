@@ -15,6 +15,7 @@ public enum Registry {
         FileRead.self, FileWrite.self, FileList.self, FileStat.self, FileMakeDirectory.self, FileRemove.self,
         FileMove.self, FileCopyIn.self, FileCopyOut.self,
         ImageImport.self, ImagePull.self, ImageList.self, ImageGet.self, ImageRemove.self,
+        PortForward.self, PortClose.self, PortList.self,
         EngineInfo.self, EngineStats.self, EngineCollectGarbage.self,
     ]
 
