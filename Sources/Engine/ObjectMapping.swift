@@ -179,7 +179,8 @@ extension Sandbox.Overrides {
     init(_ overrides: SandboxOverrides, method: String) throws {
         self.init(
             name: overrides.name, labels: overrides.labels, environment: overrides.env ?? [:], vcpus: overrides.vcpus,
-            memMiB: overrides.memMiB, network: try overrides.network.map { try NetworkChoice.resolve($0, method: method) },
+            memMiB: overrides.memMiB,
+            network: try overrides.network.map { try NetworkChoice.resolve($0, method: method) },
             idleTimeoutSec: overrides.timeoutSec)
     }
 }

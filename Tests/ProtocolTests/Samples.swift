@@ -17,7 +17,8 @@ enum Samples {
     static let fullSandbox = SandboxObject(
         id: "run0123456789abcdef", name: "box\n1", labels: ["job": "42"], status: .running, image: "host",
         env: ["LANG": "C.UTF-8"], cwd: "/", user: "root", hostname: "box", vcpus: 1, memMiB: 1024, diskMiB: 4096,
-        pidsMax: 1024, network: .init(mode: .nat, reason: "none", allow: ["*:443"], deny: ["10.0.0.0/8"]), createTime: .microseconds(1234),
+        pidsMax: 1024, network: .init(mode: .nat, reason: "none", allow: ["*:443"], deny: ["10.0.0.0/8"]),
+        createTime: .microseconds(1234),
         createdAt: time, parent: .snapshot("snap0123456789abcdef"), timeoutSec: 0, runtime: runtime)
     static let smallSandbox = {
         var sandbox = fullSandbox
