@@ -110,27 +110,3 @@ int ck_set_limit(pid_t pid, int resource, uint64_t soft, uint64_t hard) {
     struct rlimit limit = {soft, hard};
     return prlimit(pid, resource, &limit, NULL);
 }
-
-// linux/fs.h of Debian 12 is older than PAGEMAP_SCAN.
-struct pagemap_scan {
-    uint64_t size, flags, start, end, walk_end, regions, region_count, page_limit;
-    uint64_t inverted, required, any_of, returned;
-};
-#define PAGEMAP_SCAN_CALL _IOWR('f', 16, struct pagemap_scan)
-
-int ck_pagemap_scan(int pagemap, uint64_t start, uint64_t end, uint64_t wanted, uint64_t unwanted,
-                    struct ck_page_region *regions, size_t count, uint64_t *walked) {
-    struct pagemap_scan scan = {
-        .size = sizeof scan,
-        .start = start,
-        .end = end,
-        .regions = (uint64_t)(uintptr_t)regions,
-        .region_count = count,
-        .inverted = unwanted,
-        .required = unwanted,
-        .any_of = wanted,
-    };
-    int found = ioctl(pagemap, PAGEMAP_SCAN_CALL, &scan);
-    *walked = scan.walk_end;
-    return found;
-}

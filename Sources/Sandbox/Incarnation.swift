@@ -25,6 +25,7 @@ final class Incarnation: Sendable {
     private let formerRoot: Mutex<FormerRoot>
     /// Captures whose memory still is in processes of this sandbox.
     let dependentCaptures = DispatchGroup()
+    let captureHistory = CaptureHistory()
     /// CPU time of processes that have ended, for hosts without control groups.
     private let usageOfEnded = Mutex((cpuMicroseconds: UInt64(0), peakMemoryBytes: UInt64(0)))
 

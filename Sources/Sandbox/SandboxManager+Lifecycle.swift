@@ -9,6 +9,12 @@ extension SandboxManager {
         public let uptimeMs: Double
     }
 
+    /// Adds up what a life of a sandbox has used, and forgets what was kept for forks of it.
+    private func end(_ sandbox: Sandbox, _ incarnation: Incarnation) {
+        sandbox.retire(incarnation)
+        runtimes.dropForks(of: sandbox.state.withLock { $0.record.id })
+    }
+
     /// Ends every process and removes the files. Commands under way fail with what they had printed.
     ///
     /// - Throws: `destroyed` when that was done before.
@@ -16,7 +22,7 @@ extension SandboxManager {
         let (incarnation, status, record) = sandbox.state.withLock { ($0.incarnation, $0.status, $0.record) }
         if status == .destroyed { throw .destroyed(id: sandbox.id) }
         if status == .hibernated { _ = try claim(sandbox) }
-        if let incarnation { sandbox.retire(incarnation) }
+        if let incarnation { end(sandbox, incarnation) }
         change(sandbox, to: .destroyed) { $0.incarnation = nil }
         unregister(sandbox)
         incarnation?.destroy()
@@ -58,7 +64,7 @@ extension SandboxManager {
         record.state = .hibernated
         let hibernated = record
         try onStore { () throws(StoreError) in try store.updateSandbox(hibernated) }
-        sandbox.retire(incarnation)
+        end(sandbox, incarnation)
         change(sandbox, to: .hibernated) { state in
             state.record = hibernated
             state.incarnation = nil
@@ -180,7 +186,7 @@ extension SandboxManager {
                     of: &switched, to: prepared, layers: layers, parentSnapshot: record.parentSnapshot)
             }
             let next = switched
-            sandbox.retire(former)
+            end(sandbox, former)
             change(sandbox, to: .running, reason: reason) { state in
                 state.record = next
                 state.config = config

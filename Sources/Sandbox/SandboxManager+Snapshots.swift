@@ -71,6 +71,7 @@ extension SandboxManager {
     ) throws(SandboxError) -> (children: [Sandbox], pauseMs: Double) {
         let captured = try capture(sandbox, runtime, isStored: false)
         let (record, config) = sandbox.state.withLock { ($0.record, $0.config) }
+        if let runtime = captured.runtime { runtimes.keep(runtime.state, ofForks: record.id) }
         var children: [Sandbox] = []
         do throws(SandboxError) {
             for (index, override) in overrides.enumerated() {

@@ -36,6 +36,9 @@ enum SeccompPolicy {
         for persona: UInt64 in [0x0, 0x8, 0x20000, 0x20008, 0xFFFF_FFFF] {
             try unsafe allow("personality", where: [equal(argument: 0, persona)], in: context)
         }
+        // One that cannot make the kernel itself wait for the program: captures have processes make it, to learn what they write.
+        let forUserSpaceAlone: UInt64 = 0x8_0000 | 1  // O_CLOEXEC, UFFD_USER_MODE_ONLY
+        try unsafe allow("userfaultfd", where: [equal(argument: 0, forUserSpaceAlone)], in: context)
         // Every socket family but AF_VSOCK (40), which reaches past the sandbox to a hypervisor.
         try unsafe allow("socket", where: [notEqual(argument: 0, 40)], in: context)
     }

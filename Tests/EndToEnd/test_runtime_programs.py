@@ -33,7 +33,7 @@ class ProgramTests(EngineTestCase):
         """Ends everything that runs and removes what it has left."""
         box.exec("kill -9 -1")
         box.wait_until("set -- /proc/[0-9]*; test $# = 2")  # init and this shell
-        box.output("rm -rf /tmp/* /tmp/.[!.]* /dev/shm/*")
+        box.output("rm -rf /tmp/* /tmp/.[!.]* /dev/shm/*; ipcrm --all")
 
 
 def _test_of(name: str):

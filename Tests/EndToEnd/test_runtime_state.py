@@ -31,18 +31,9 @@ WAITING = {
     "inotifies": "paths of watched files",
     "memory_advice": "MADV_WIPEONFORK: such memory comes back empty, as a fork finds it",
     "memory_file": "private mappings of deleted files",
-    "posix_timers": "a timer may tick once more on a busy machine",
     "posix_shm": "shared mappings of deleted files of /dev/shm",
-    "privileged_files": "sockets",
-    "short_sleeps": "waits that a capture interrupts",
     "sleepers": "sockets",
-    "sysv_shm": "System V shared memory",
-    "tcp": "sockets",
-    "tcp_bulk": "sockets",
-    "udp": "sockets",
-    "unix_pairs": "sockets",
     "unix_rights": "sockets",
-    "unix_sockets": "sockets",
 }
 
 KEPT = [name for name in programs.names() if name not in {*REFUSED, *INCOMPLETE, *WAITING}]

@@ -62,20 +62,3 @@ int ck_set_limit(pid_t pid, int resource, uint64_t soft, uint64_t hard);
 // Starts a static executable that does nothing but wait, in the caller's own namespaces, with `passed` as its descriptor 3.
 // As ck_clone_init otherwise.
 pid_t ck_clone_template(int executable, int passed, const char *name, void *stack, size_t stack_size, int *pidfd);
-
-// One range that PAGEMAP_SCAN found (linux/fs.h, struct page_region).
-struct ck_page_region {
-    uint64_t start, end, categories;
-};
-
-enum {
-    CK_PAGE_IS_FILE = 1 << 2,
-    CK_PAGE_IS_PRESENT = 1 << 3,
-    CK_PAGE_IS_SWAPPED = 1 << 4,
-    CK_PAGE_IS_ZERO = 1 << 5,
-};
-
-// Finds pages between `start` and `end` that have any of `wanted` and none of `unwanted` (ioctl PAGEMAP_SCAN, Linux 6.7).
-// Returns how many regions were stored; `walked` is where the search ended.
-int ck_pagemap_scan(int pagemap, uint64_t start, uint64_t end, uint64_t wanted, uint64_t unwanted,
-                    struct ck_page_region *regions, size_t count, uint64_t *walked);

@@ -40,6 +40,20 @@ final class FrozenMemory {
         try process.call(.wait4, [number, 0, Self.waitForAll, 0], on: leader)
     }
 
+    /// Programs count who is attached to a segment (shmctl(2), shm_nattch): the copy is not to be among them.
+    ///
+    /// - Parameter layout: learns what the process may do with them, which the copy could not tell later.
+    func detachSegments(_ layout: inout MemoryLayoutImage) throws(KernelError) {
+        let areas = layout.areas.filter { if case .segment = $0.content { true } else { false } }
+        if areas.isEmpty { return }
+        try MemoryAdvice.read(of: pid, into: &layout)
+        let remote = try RemoteProcess(pid)
+        remote.site = site
+        var batch = CallBatch(remote, on: thread)
+        for area in areas { try batch.add(.munmap, [area.start, area.size]) }
+        try batch.finish()
+    }
+
     /// Makes areas readable that are not: process_vm_readv(2) reads only what the process itself may read.
     func makeReadable(_ layout: MemoryLayoutImage) throws(KernelError) {
         let read: UInt64 = 1

@@ -8,13 +8,13 @@ struct FrozenTree {
     let memory: [Int32: FrozenMemory]
     let files: MappedFiles
     /// All pages that a process has of its own.
-    let ownPages: [Int32: [PageRun]]
+    let ownPages: [Int32: PageSet]
 
     init(_ image: TreeImage, _ memory: [Int32: FrozenMemory], _ files: MappedFiles) throws(KernelError) {
         self.image = image
         self.memory = memory
         self.files = files
-        var ownPages: [Int32: [PageRun]] = [:]
+        var ownPages: [Int32: PageSet] = [:]
         for process in image.processes {
             guard let frozen = memory[process.pid] else { continue }
             try frozen.makeReadable(process.memory)
@@ -24,34 +24,35 @@ struct FrozenTree {
     }
 
     /// In bytes; what several processes share counts for each of them.
-    var size: UInt64 { ownPages.values.reduce(0) { $1.reduce($0) { $0 + $1.length } } }
+    var size: UInt64 { ownPages.values.reduce(0) { $0 + $1.size } }
 
     /// Which pages belong to which process's template.
-    func plan() throws(KernelError) -> [Int32: PageDifference] {
-        var plan: [Int32: PageDifference] = [:]
+    ///
+    /// - Parameter former: the capture before, when it can be built upon.
+    func plans(after former: FormerCapture?) throws(KernelError) -> [Int32: TemplatePlan] {
+        var plans: [Int32: TemplatePlan] = [:]
         for (index, process) in image.processes.enumerated() {
-            guard let frozen = memory[process.pid], let runs = ownPages[process.pid] else { continue }
-            var difference = PageDifference(runs: runs, discarded: [])
+            guard let frozen = memory[process.pid], let own = ownPages[process.pid] else { continue }
             if let origin = image.origin(of: index).map({ image.processes[$0] }), let originFrozen = memory[origin.pid]
             {
-                difference = try difference.reduced(
-                    of: process.memory, frozen.pid, to: origin.memory, originFrozen.pid,
-                    originRuns: ownPages[origin.pid] ?? [])
+                let difference = try PageDifference(
+                    of: process.memory, own, frozen.pid, from: origin.memory, ownPages[origin.pid] ?? PageSet(),
+                    originFrozen.pid, candidates: former?.candidates(of: index, in: image))
+                plans[process.pid] = TemplatePlan(difference: difference, inheritance: nil)
+            } else {
+                plans[process.pid] = TemplatePlan(
+                    difference: PageDifference(all: own),
+                    inheritance: former?.inheritance(of: index, in: image, ownPages: own))
             }
-            plan[process.pid] = difference
         }
-        return plan
+        return plans
     }
 
     /// Pages that a process has of its own in private areas.
-    private static func ownPages(of layout: MemoryLayoutImage, in process: Int32) throws(KernelError) -> [PageRun] {
+    private static func ownPages(of layout: MemoryLayoutImage, in process: Int32) throws(KernelError) -> PageSet {
         let map = try PageMap(of: process)
-        var runs: [PageRun] = []
-        for area in layout.areas where area.isPrivate {
-            for range in try map.ownPages(in: area.start..<area.end) {
-                runs.append(PageRun(address: range.lowerBound, length: range.upperBound - range.lowerBound))
-            }
-        }
-        return runs
+        var pages: [Range<UInt64>] = []
+        for area in layout.areas where area.isPrivate { pages += try map.ownPages(in: area.range) }
+        return PageSet(pages)
     }
 }

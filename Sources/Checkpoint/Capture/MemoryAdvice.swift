@@ -16,11 +16,12 @@ enum MemoryAdvice {
     static func read(of process: Int32, into layout: inout MemoryLayoutImage) throws(KernelError) {
         var advice: [UInt64: AreaImage.Advice] = [:]
         var start: UInt64 = 0
-        for line in try ProcFS.readWhole("/proc/\(process)/smaps").split(separator: "\n") {
-            if line.hasPrefix("VmFlags:") {
-                let flags = line.dropFirst(8).split(separator: " ").compactMap { codes[$0] }
-                advice[start] = AreaImage.Advice(flags)
-            } else if let dash = line.firstIndex(of: "-"), let address = UInt64(line[..<dash], radix: 16) {
+        for line in try ProcFS.readWhole("/proc/\(process)/smaps").lines {
+            if line.hasPrefix(bytes: "VmFlags:") {
+                advice[start] = AreaImage.Advice(line.words.dropFirst().compactMap { codes[$0] })
+            } else if let dash = line.utf8.firstIndex(of: UInt8(ascii: "-")),
+                let address = UInt64(line[..<dash], radix: 16)
+            {
                 start = address
             }
         }

@@ -45,7 +45,8 @@ struct MemoryExamination {
         if name.hasPrefix("/memfd:") {
             return .shared(context.sharedArea(area, kind: .memoryFile(name: String(name.dropFirst(7)), seals: 0)))
         }
-        if name.hasPrefix("/SYSV") { throw .unsupported("it has a System V shared memory segment attached") }
+        // By its key, with its number for an inode (ipc/shm.c).
+        if name.hasPrefix("/SYSV") && isDeleted { return .segment(Int32(truncatingIfNeeded: area.inode)) }
         if isDeleted || !name.hasPrefix("/") { throw .unsupported("it has \(area.name) mapped") }
         if name.hasPrefix("/dev/") && !name.hasPrefix("/dev/shm/") {
             throw .unsupported("it has the device \(name) mapped")

@@ -17,14 +17,26 @@ struct ProcessCapture {
         remote = try RemoteProcess(process.pid)
     }
 
-    /// Completes the image. The result holds the memory as it is now, whatever the process does later.
+    /// The memory of one process at the moment of its capture.
+    struct Memory {
+        /// Holds it, whatever the process does later.
+        let frozen: FrozenMemory
+        /// nil where writes are not tracked from now on.
+        let tracked: TrackedMemory?
+        /// What has been written since the capture before; nil where that is unknown.
+        let written: PageSet?
+    }
+
+    /// Completes the image, and freezes the memory.
     ///
     /// - Parameters:
+    ///   - former: what the capture before has left to tell what was written since.
     ///   - stoppedChildren: in the sandbox's numbering.
     ///   - learnStop: called for each of those that `wait` would not tell of any more.
     func complete(
-        _ image: inout ProcessImage, _ context: CaptureContext, stoppedChildren: [Int32], learnStop: (Int32) -> Void
-    ) throws(KernelError) -> FrozenMemory {
+        _ image: inout ProcessImage, _ context: CaptureContext, former: TrackedMemory?, stoppedChildren: [Int32],
+        learnStop: (Int32) -> Void
+    ) throws(KernelError) -> Memory {
         var threads: [ThreadImage] = []
         for thread in process.threads { threads.append(try ThreadCapture.read(thread, of: process.pid)) }
         image.pendingSignals = try leader.pendingSignals(ofProcess: true).map(Blob.init)
@@ -40,8 +52,9 @@ struct ProcessCapture {
             }
             image.threads = threads
             let frozen = try freeze(&image.memory)
+            let (tracked, written) = try track(image.memory, former)
             try withdraw(masks)
-            return frozen
+            return Memory(frozen: frozen, tracked: tracked, written: written)
         } catch {
             // What failed here is why the capture fails; a process that is gone cannot be given anything back.
             try? withdraw(masks)
@@ -63,6 +76,7 @@ struct ProcessCapture {
     /// A fork leaves out areas that the program has told to (MADV_DONTFORK): it is told otherwise for one more fork.
     private func freeze(_ layout: inout MemoryLayoutImage) throws(KernelError) -> FrozenMemory {
         let frozen = try FrozenMemory(forkedFrom: remote, on: leader)
+        try frozen.detachSegments(&layout)
         let present = try MemoryMap.read(of: frozen.pid)
         let missing = layout.areas.indices.filter { index in
             let area = layout.areas[index]
@@ -75,11 +89,31 @@ struct ProcessCapture {
             try advise(MemoryAdvice.doFork, areas)
             let whole = try FrozenMemory(forkedFrom: remote, on: leader, insteadOf: frozen)
             try advise(MemoryAdvice.dontFork, areas)
+            try whole.detachSegments(&layout)
             return whole
         } catch {
             try? advise(MemoryAdvice.dontFork, areas)
             throw error
         }
+    }
+
+    /// Learns what was written since the capture before, and has further writes tracked. Where that cannot be had, the memory is copied
+    /// whole, now and the next time.
+    private func track(
+        _ layout: MemoryLayoutImage, _ former: TrackedMemory?
+    ) throws(KernelError) -> (TrackedMemory?, PageSet?) {
+        if process.status.ownMemory < TrackedMemory.leastMemory { return (nil, nil) }
+        let startTime = ProcessStatistics(try ProcFS.read("/proc/\(process.pid)/stat")).startTime
+        if let former, former.isOf(startTime: startTime),
+            let written = try? former.takeWrites(of: process.pid, in: layout)
+        {
+            return (former, written)
+        }
+        // Executing another program ends it, for instance.
+        guard let tracked = try TrackedMemory.begin(in: remote, on: leader, startTime: startTime),
+            (try? tracked.takeWrites(of: process.pid, in: layout)) != nil
+        else { return (nil, nil) }
+        return (tracked, nil)
     }
 
     private func advise(_ advice: UInt64, _ areas: [AreaImage]) throws(KernelError) {

@@ -14,6 +14,8 @@ struct ProcessStatus {
     let filters: Int
     /// How many threads it has, those that have ended and are not gone included.
     let threadCount: Int
+    /// Private memory that it has written, in bytes.
+    let ownMemory: UInt64
 
     /// Nil when the process is gone.
     static func read(of pid: Int32) throws(KernelError) -> ProcessStatus? {
@@ -23,12 +25,12 @@ struct ProcessStatus {
 
     private init(_ text: String) {
         var fields: [Substring: Substring] = [:]
-        for line in text.split(separator: "\n") {
-            guard let colon = line.firstIndex(of: ":") else { continue }
-            fields[line[..<colon]] = trimmed(line[line.index(after: colon)...])
+        for line in text.lines {
+            guard let colon = line.utf8.firstIndex(of: UInt8(ascii: ":")) else { continue }
+            fields[line[..<colon]] = line[colon...].dropFirst().words(first: 0).rest
         }
         func numbers<Number: FixedWidthInteger>(_ key: Substring, radix: Int = 10) -> [Number] {
-            (fields[key] ?? "").split(whereSeparator: \.isWhitespace).compactMap { Number($0, radix: radix) }
+            (fields[key] ?? "").words.compactMap { Number($0, radix: radix) }
         }
         func number<Number: FixedWidthInteger>(_ key: Substring, radix: Int = 10) -> Number {
             (numbers(key, radix: radix) as [Number]).first ?? 0
@@ -40,6 +42,7 @@ struct ProcessStatus {
         umask = number("Umask", radix: 8)
         filters = number("Seccomp_filters")
         threadCount = number("Threads")
+        ownMemory = number("RssAnon") << 10
         var credentials = Credentials()
         credentials.userIDs = numbers("Uid")
         credentials.groupIDs = numbers("Gid")
@@ -59,12 +62,12 @@ struct ProcessStatistics {
     private let fields: [Substring]
 
     init(_ text: String) {
-        guard let end = text.lastIndex(of: ")") else {
+        guard let end = text.utf8.lastIndex(of: UInt8(ascii: ")")) else {
             fields = []
             return
         }
         // The first field after the name is the third.
-        fields = text[end...].dropFirst(2).split(whereSeparator: \.isWhitespace)
+        fields = text[end...].dropFirst(2).words
     }
 
     func signed(_ number: Int) -> Int64 {
@@ -82,6 +85,8 @@ struct ProcessStatistics {
     var terminal: UInt64 { UInt64(bitPattern: signed(7)) & 0xffff_ffff }
     var foregroundGroup: Int32 { Int32(truncatingIfNeeded: signed(8)) }
     var nice: Int32 { Int32(truncatingIfNeeded: signed(19)) }
+    /// When it was started, in clock ticks since the machine was.
+    var startTime: UInt64 { unsigned(22) }
     /// As `wait` gives it; shown to those who may trace the process.
     var exitStatus: Int32 { Int32(truncatingIfNeeded: signed(52)) }
 

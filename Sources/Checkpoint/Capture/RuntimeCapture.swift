@@ -73,12 +73,13 @@ public enum RuntimeCapture {
     /// - Parameters:
     ///   - requiresAll: whether a process that cannot be kept makes the capture fail, before anything is touched.
     ///   - folder: an empty one, which gets the state in the background; nil to keep it in memory only.
+    ///   - history: what the sandbox's captures leave for the next ones.
     ///   - isIndependent: called once when the sandbox may end without harm to the capture, or the capture has failed.
     ///   - whileHeld: called while everything stands still.
     /// - Returns: once everything runs again. The state's memory moves into templates in the background.
     public static func perform<Value: Sendable, Failure: Error>(
         _ request: CaptureRequest, requiresAll: Bool, program: TemplateProgram, storingIn folder: StateFolder?,
-        isIndependent: @escaping @Sendable () -> Void,
+        history: CaptureHistory, isIndependent: @escaping @Sendable () -> Void,
         whileHeld: @escaping @Sendable () throws(Failure) -> Value
     ) throws(Failure) -> CapturedRuntime<Value> where Failure: FromCheckpointError {
         let outcome = Promise<Result<CapturedRuntime<Value>, Failure>>()
@@ -86,9 +87,9 @@ public enum RuntimeCapture {
             // The thread outlives the answer: it holds the frozen copies that templates are made from.
             try Thread.start(name: "capture") {
                 do throws(Failure) {
-                    let state = try capture(request, requiresAll, program, isStored: folder != nil, whileHeld) {
-                        outcome.fulfil(.success($0))
-                    }
+                    let state = try capture(
+                        request, requiresAll, program, isStored: folder != nil, history, whileHeld
+                    ) { outcome.fulfil(.success($0)) }
                     isIndependent()
                     if let folder { state.store(in: folder) }
                 } catch {
@@ -106,11 +107,11 @@ public enum RuntimeCapture {
     /// - Returns: when the templates are there, or have failed.
     private static func capture<Value: Sendable, Failure: Error>(
         _ request: CaptureRequest, _ requiresAll: Bool, _ program: TemplateProgram, isStored: Bool,
-        _ whileHeld: () throws(Failure) -> Value, _ answer: (CapturedRuntime<Value>) -> Void
+        _ history: CaptureHistory, _ whileHeld: () throws(Failure) -> Value, _ answer: (CapturedRuntime<Value>) -> Void
     ) throws(Failure) -> RuntimeState where Failure: FromCheckpointError {
         let begun = ContinuousClock.now
         let tree = try translating(to: Failure.self) { () throws(CheckpointError) in
-            let tree = try TreeCapture(request)
+            let tree = try TreeCapture(request, after: history.take())
             if requiresAll { try tree.requireAll() }
             try tree.freeze()
             return tree
@@ -119,11 +120,18 @@ public enum RuntimeCapture {
         tree.letGo()
         let pause = ContinuousClock.now - begun
         let frozen = try translating(to: Failure.self) { () throws(CheckpointError) in try tree.finish() }
-        let state = RuntimeState(frozen.image, memoryBytes: frozen.size, isStored: isStored, program)
+        let former = tree.formerCapture()
+        let plans = try translating(to: Failure.self) { () throws(CheckpointError) in
+            do throws(KernelError) { return try frozen.plans(after: former) } catch { throw .kernel(error) }
+        }
+        let state = RuntimeState(
+            frozen.image, memoryBytes: frozen.size, isStored: isStored,
+            heritage: former?.heritage(adding: plans.mapValues { PageSet($0.fresh) }), program)
+        history.note(tree.moment(of: state))
         answer(
             CapturedRuntime(
                 state: state, explanation: tree.explanation, value: value, pauseMs: pause.inMilliseconds))
-        state.build { () throws(KernelError) in try TemplateSet.build(frozen, try frozen.plan(), program) }
+        state.build { () throws(KernelError) in try TemplateSet.build(frozen, plans, program) }
         return state
     }
 }

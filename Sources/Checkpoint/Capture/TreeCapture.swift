@@ -8,10 +8,16 @@ final class TreeCapture {
     /// Those that are kept, beside their images.
     private var kept: [(process: HeldProcess, image: ProcessImage)] = []
     private var frozen: [Int32: FrozenMemory] = [:]
+    /// What the capture before has left.
+    private let former: CaptureHistory.Moment?
+    /// By the processes' numbers inside, as all here.
+    private var tracked: [Int32: TrackedMemory] = [:]
+    private var written: [Int32: PageSet] = [:]
     private(set) var explanation = RuntimeExplanation(processes: [])
 
     /// Holds and examines. Nothing is touched yet.
-    init(_ request: CaptureRequest) throws(CheckpointError) {
+    init(_ request: CaptureRequest, after former: CaptureHistory.Moment? = nil) throws(CheckpointError) {
+        self.former = former
         do throws(KernelError) {
             held = try HeldTree(descendantsOf: request.initPid)
             context = try CaptureContext(request)
@@ -147,11 +153,14 @@ final class TreeCapture {
                 let pid = kept[index].image.pid
                 var image = kept[index].image
                 let stopped = kept.filter { $0.image.parent == pid && $0.image.stoppedBy != nil }.map(\.image.pid)
-                frozen[pid] = try capture.complete(&image, context, stoppedChildren: stopped) { child in
+                let memory = try capture.complete(
+                    &image, context, former: former?.tracked[pid], stoppedChildren: stopped
+                ) { child in
                     for place in kept.indices where kept[place].image.pid == child {
                         kept[place].image.isStopKnown = true
                     }
                 }
+                (frozen[pid], tracked[pid], written[pid]) = (memory.frozen, memory.tracked, memory.written)
                 kept[index].image = image
             } catch {
                 let image = kept[index].image
@@ -162,6 +171,7 @@ final class TreeCapture {
         }
         do throws(KernelError) {
             context.tree.sharedFolder = try SharedFolder.capture(in: context.root)
+            context.tree.systemV = try SystemVObjects.capture(in: context.request.initPid)
         } catch {
             throw .kernel(error)
         }
@@ -169,6 +179,14 @@ final class TreeCapture {
     }
 
     func letGo() { held.letGo() }
+
+    /// What the next capture needs to know of this one.
+    func moment(of state: RuntimeState) -> CaptureHistory.Moment {
+        CaptureHistory.Moment(state: state, tracked: tracked)
+    }
+
+    /// What has changed since the capture before; nil when nobody has kept that.
+    func formerCapture() -> FormerCapture? { former?.state.flatMap { FormerCapture($0, written: written) } }
 
     /// What can be done while the processes run again.
     func finish() throws(CheckpointError) -> FrozenTree {

@@ -49,6 +49,8 @@ struct AreaImage: Codable, Sendable {
         case file(Int)
         /// Index into `TreeImage.sharedMemory`.
         case shared(Int)
+        /// A System V segment, by its number.
+        case segment(Int32)
         /// vdso and its data, which every process has, by name.
         case kernels(String)
     }
@@ -86,6 +88,8 @@ struct AreaImage: Codable, Sendable {
     }
     /// Whether the process itself may read it.
     var isReadable: Bool { protection & 1 != 0 }
+    /// Whether the process itself may write it.
+    var isWritable: Bool { protection & 2 != 0 }
 
     /// Whether the process has pages of its own in it.
     var isPrivate: Bool {

@@ -8,6 +8,7 @@ struct TreeImage: Codable, Sendable {
     var deletedFiles: [DeletedFileImage] = []
     /// What lies below /dev/shm, which is no part of the sandbox's files.
     var sharedFolder: [SharedFolderEntry] = []
+    var systemV = SystemVImage()
     /// What whoever asked for the capture keeps with it.
     var companion = Blob()
     var host = HostFacts()

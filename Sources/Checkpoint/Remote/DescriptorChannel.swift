@@ -1,4 +1,5 @@
 import Kernel
+import Synchronization
 
 /// The way of descriptors from the engine into held processes: a socket whose other end they have inherited from a template.
 final class DescriptorChannel: Sendable {
@@ -6,6 +7,8 @@ final class DescriptorChannel: Sendable {
     private static let perMessage = 64
 
     private let socket: DescriptorSocket
+    /// Held from a message's way in to its way out: several processes receive from the same end.
+    private let turn = Mutex(())
     /// Its number in the template.
     static let templateNumber: UInt64 = 3
 
@@ -23,8 +26,10 @@ final class DescriptorChannel: Sendable {
         while !rest.isEmpty {
             let part = Array(rest.prefix(Self.perMessage))
             rest = rest.dropFirst(part.count)
-            try socket.send([0], descriptors: part)
-            numbers += try receive(part.count, process, thread, number)
+            numbers += try turn.withLock { _ throws(KernelError) in
+                try socket.send([0], descriptors: part)
+                return try receive(part.count, process, thread, number)
+            }
         }
         return numbers
     }

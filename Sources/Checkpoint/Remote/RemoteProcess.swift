@@ -9,6 +9,7 @@ final class RemoteProcess {
     let memory: ProcessMemory
     /// Nil until it was installed or taken over.
     var site: CallSite?
+    private var knownInstruction: UInt64?
 
     init(_ pid: Int32) throws(KernelError) {
         self.pid = pid
@@ -63,6 +64,13 @@ final class RemoteProcess {
     }
 
     private func systemCallInstruction() throws(KernelError) -> UInt64 {
+        if let knownInstruction { return knownInstruction }
+        let found = try findSystemCallInstruction()
+        knownInstruction = found
+        return found
+    }
+
+    private func findSystemCallInstruction() throws(KernelError) -> UInt64 {
         for area in try MemoryMap.read(of: pid) where area.name == "[vdso]" {
             let code = try memory.read(Int(area.end - area.start), at: area.start)
             for offset in code.indices.dropLast() where code[offset] == 0x0f && code[offset + 1] == 0x05 {

@@ -69,6 +69,7 @@ enum SystemCall: UInt64 {
     case process_vm_readv = 310
     case process_vm_writev = 311
     case seccomp = 317
+    case userfaultfd = 323
     case mlock2 = 325
     case rseq = 334
     case pidfd_open = 434

@@ -13,9 +13,9 @@ enum POSIXTimers {
         let text = try ProcFS.read("proc/\(pid)/timers", in: root.rawValue)
         var timers: [TimersImage.POSIXTimer] = []
         var timer = TimersImage.POSIXTimer(id: 0, clock: 0, notify: 0, signal: 0, value: 0, thread: 0)
-        for line in text.split(separator: "\n") {
-            guard let colon = line.firstIndex(of: ":") else { continue }
-            let value = trimmed(line[line.index(after: colon)...])
+        for line in text.lines {
+            guard let colon = line.utf8.firstIndex(of: UInt8(ascii: ":")) else { continue }
+            let value = line[colon...].dropFirst().words(first: 0).rest
             switch line[..<colon] {
             case "ID": timer.id = Int32(value) ?? 0
             case "signal":

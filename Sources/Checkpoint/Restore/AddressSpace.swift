@@ -22,32 +22,32 @@ struct AddressSpace {
 
     /// A place that neither the process nor the image uses, with room for the call site and for the vdso on its way.
     static func freePlace(in process: Int32, and layouts: [MemoryLayoutImage]) throws(KernelError) -> UInt64 {
-        let (first, step, room): (UInt64, UInt64, UInt64) = (0x1000_0000, 0x100_0000, 0x20_0000)
+        let (first, step): (UInt64, UInt64) = (0x1000_0000, 0x100_0000)
         let own = try MemoryMap.read(of: process).map { $0.start..<$0.end }
         let taken = own + layouts.flatMap { $0.areas.map { $0.start..<$0.end } }
         var place = first
-        while taken.contains(where: { $0.lowerBound < place + room && $0.upperBound > place - 0x10000 }) {
-            place += step
-        }
+        while taken.contains(where: { $0.overlaps(surroundings(of: CallSite(address: place))) }) { place += step }
         return place
     }
     /// From the call site to where the vdso waits meanwhile.
     private static let vdsoOffset: UInt64 = 0x10_0000
 
+    /// What no mapping may overlap while a process with a call site is rebuilt.
+    static func surroundings(of site: CallSite) -> Range<UInt64> { site.address - margin..<site.address + room }
+    private static let (margin, room): (UInt64, UInt64) = (0x10000, 0x20_0000)
+
     // MARK: Steps
 
     /// Unmaps everything but the call site, what is kept, and what the kernel has placed; moves the latter to where it was captured.
     ///
-    /// - Parameter kept: areas that stay as they are.
-    func clear(keeping kept: [AreaImage] = []) throws(KernelError) {
+    /// - Parameter kept: what stays as it is.
+    func clear(keeping kept: [Range<UInt64>] = []) throws(KernelError) {
         guard let site = process.site else {
             preconditionFailure("a call site is installed before a process is rebuilt")
         }
         var batch = CallBatch(process, on: thread)
         let present = try MemoryMap.read(of: process.pid)
-        let stays = (kept.map { $0.start..<$0.end } + [site.address..<site.end]).sorted {
-            $0.lowerBound < $1.lowerBound
-        }
+        let stays = (kept + [site.address..<site.end]).sorted { $0.lowerBound < $1.lowerBound }
         for area in present where !area.isKernels {
             for gap in Self.gaps(in: area.start..<area.end, between: stays) {
                 try batch.add(.munmap, [gap.lowerBound, gap.upperBound - gap.lowerBound])
@@ -111,8 +111,13 @@ struct AddressSpace {
 
     /// Makes areas writable for content that they are to get; `protect` undoes that.
     func open(_ areas: [AreaImage]) throws(KernelError) {
+        try unprotect(areas.filter { $0.protection != Self.readWrite })
+    }
+
+    /// Makes areas writable that had another protection.
+    func unprotect(_ areas: [AreaImage]) throws(KernelError) {
         var batch = CallBatch(process, on: thread)
-        for area in areas where area.isPrivate && area.protection != Self.readWrite {
+        for area in areas where area.isPrivate {
             try batch.add(.mprotect, [area.start, area.size, Self.readWrite])
         }
         try batch.finish()

@@ -15,7 +15,7 @@ struct MemoryRestore {
         let keptStarts = Set(kept.map(\.start))
         let fresh = layout.areas.filter { $0.isPrivate && !keptStarts.contains($0.start) }
         let space = AddressSpace(process: process.remote, thread: process.leader, layout: layout)
-        try space.clear(keeping: kept)
+        try space.clear(keeping: kept.map(\.range))
         let files = try passFiles(of: fresh)
         try space.map(fresh, files: files)
         let filled =

@@ -78,8 +78,7 @@ final class ProcessMaker {
     private func fork(_ image: ProcessImage, from template: Template) throws(KernelError) -> RestoringProcess {
         let (thread, handle) = try template.whileHeld { remote, holder throws(KernelError) in
             try holder.followMaking()
-            let handle = UInt64(try remote.call(.pidfd_open, [UInt64(target.initPid), 0], on: holder))
-            try remote.call(.setns, [handle, Namespace.pid], on: holder)
+            let handle = try Template.makeProcesses(inNamespaceOf: target.initPid, remote, on: holder)
             // A session whose leader is gone lives on by its number: the helper takes it, leads, and leaves.
             let isLeader = image.session == image.pid
             let helperPid = isLeader ? helperNumber() : image.session
@@ -98,7 +97,7 @@ final class ProcessMaker {
         let process = try RestoringProcess(
             image, thread, site: template.site, channel: template.channel, origin: nil, group: session, session: session
         )
-        try process.call(.setns, [handle, Namespace.allButPid])
+        try process.call(.setns, [handle, Self.namespacesButPid])
         try process.call(.close, [handle])
         return process
     }
@@ -123,11 +122,9 @@ final class ProcessMaker {
         }
     }
 
-    private enum Namespace {
-        static let pid: UInt64 = 0x2000_0000
-        /// User, mount, network, ipc, uts and control groups.
-        static let allButPid: UInt64 = 0x1000_0000 | 0x2_0000 | 0x4000_0000 | 0x800_0000 | 0x400_0000 | 0x200_0000
-    }
+    /// User, mount, network, ipc, uts and control groups.
+    private static let namespacesButPid: UInt64 =
+        0x1000_0000 | 0x2_0000 | 0x4000_0000 | 0x800_0000 | 0x400_0000 | 0x200_0000
 
     // MARK: Sessions and groups
 

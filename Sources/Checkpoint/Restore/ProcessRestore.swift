@@ -24,6 +24,7 @@ struct ProcessRestore {
         let memory = try passSharedMemory()
         try space.mapShared(memory)
         for number in memory.values { try process.call(.close, [UInt64(number)]) }
+        try SegmentAttachment(process: process, segments: context.tree.systemV.segments).attach()
         for descriptor in image.descriptors {
             try context.withDescription(descriptor.description, of: process) { file throws(KernelError) in
                 try place(try pass(file), at: descriptor)

@@ -8,7 +8,7 @@ public final class RuntimeState: Sendable {
     typealias Pages = Result<[Int32: ProcessPages], CheckpointError>
 
     /// The state on the disk.
-    private struct Stored: Sendable {
+    struct Stored: Sendable {
         let folder: StateFolder
         let memory: StoredMemory
     }
@@ -19,12 +19,17 @@ public final class RuntimeState: Sendable {
     private let pages: Mutex<Promise<Pages>?>
     /// nil when it never will be on the disk.
     private let stored: Promise<Result<Stored, CheckpointError>>?
+    /// An earlier state of the same processes that most of the memory can be taken from when this one is stored.
+    private let heritage: Heritage?
     /// The private memory of all processes, counted for each of those that share pages.
     public let memoryBytes: UInt64
 
     /// A state that is just being captured: `build` follows, and then `store` if that is asked for.
-    init(_ tree: TreeImage, memoryBytes: UInt64, isStored: Bool, _ program: TemplateProgram) {
+    init(
+        _ tree: TreeImage, memoryBytes: UInt64, isStored: Bool, heritage: Heritage?, _ program: TemplateProgram
+    ) {
         self.tree = tree
+        self.heritage = heritage
         self.memoryBytes = memoryBytes
         self.program = program
         pages = Mutex(Promise())
@@ -37,6 +42,7 @@ public final class RuntimeState: Sendable {
     public init(readFrom folder: StateFolder, _ program: TemplateProgram) throws(CheckpointError) {
         let state = try folder.read()
         tree = state.tree
+        heritage = nil
         self.program = program
         memoryBytes = state.memory.bytes
         pages = Mutex(nil)
@@ -66,11 +72,23 @@ public final class RuntimeState: Sendable {
     func store(in folder: StateFolder) {
         do throws(CheckpointError) {
             guard let promise = pages.withLock({ $0 }) else { preconditionFailure("templates come before files") }
-            let memory = try folder.write(tree, try promise.wait().get())
+            let memory = try folder.write(tree, try promise.wait().get(), heritage: heritage)
             place().fulfil(.success(Stored(folder: folder, memory: memory)))
         } catch {
             place().fulfil(.failure(error))
         }
+    }
+
+    /// The templates, when they are in memory. Waits for those that are being built.
+    var presentPages: [Int32: ProcessPages]? {
+        guard let promise = pages.withLock({ $0 }) else { return nil }
+        return try? promise.wait().get()
+    }
+
+    /// What a later state of the same processes can take from the disk.
+    func heritage(adding fresh: [Int32: PageSet]) -> Heritage? {
+        if let stored { return Heritage(stored, fresh: fresh) }
+        return heritage?.adding(fresh)
     }
 
     private func settle(_ result: Pages) { pages.withLock { $0?.fulfil(result) } }

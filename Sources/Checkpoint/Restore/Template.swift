@@ -22,7 +22,7 @@ final class Template: Sendable {
     /// Held while a thread traces it.
     let turn = Mutex(())
 
-    private init(process: WaitingProcess, channel: DescriptorChannel, site: CallSite, runs: [PageRun]) {
+    init(process: WaitingProcess, channel: DescriptorChannel, site: CallSite, runs: [PageRun]) {
         self.process = process
         self.channel = channel
         self.site = site
@@ -78,7 +78,7 @@ final class Template: Sendable {
     }
 
     /// Leaves the thread asleep, with every signal blocked.
-    private static func park(_ thread: TracedThread, at site: CallSite) throws(KernelError) {
+    static func park(_ thread: TracedThread, at site: CallSite) throws(KernelError) {
         var registers = try thread.registers()
         registers.rip = site.parkingPlace
         registers.orig_rax = UInt64.max
@@ -86,7 +86,7 @@ final class Template: Sendable {
         thread.letGo()
     }
 
-    private static func passFiles(
+    static func passFiles(
         of layout: MemoryLayoutImage, _ remote: RemoteProcess, _ thread: TracedThread, _ channel: DescriptorChannel,
         _ files: MappedFiles
     ) throws(KernelError) -> [Int: Int32] {
@@ -99,12 +99,11 @@ final class Template: Sendable {
     private static func denseAreas(_ layout: MemoryLayoutImage, _ runs: [PageRun]) -> Set<UInt64> {
         let large: UInt64 = 4 << 20
         var dense: Set<UInt64> = []
+        let filled = PageSet(runs)
         for area in layout.areas where area.content == .anonymous && area.size >= large {
             if area.advice.contains(.noHugePages) || area.advice.contains(.growsDown) { continue }
-            let filled = runs.reduce(UInt64(0)) { sum, run in
-                run.address >= area.start && run.address < area.end ? sum + run.length : sum
-            }
-            if filled * 4 >= area.size * 3 { dense.insert(area.start) }
+            let content = filled.parts(within: area.range).reduce(0) { $0 + $1.length }
+            if content * 4 >= area.size * 3 { dense.insert(area.start) }
         }
         return dense
     }
@@ -123,6 +122,18 @@ final class Template: Sendable {
             try PageTransfer.read(stored, from: numbers, by: remote, on: thread)
             for number in numbers { try remote.call(.close, [UInt64(number)], on: thread) }
         }
+    }
+
+    /// Has a held template make its next processes in another one's pid namespace, which must be the template's own or below it.
+    ///
+    /// - Returns: a handle of the other one, open in the template.
+    static func makeProcesses(
+        inNamespaceOf other: Int32, _ remote: RemoteProcess, on holder: TracedThread
+    ) throws(KernelError) -> UInt64 {
+        let handle = UInt64(try remote.call(.pidfd_open, [UInt64(other), 0], on: holder))
+        let pidNamespace: UInt64 = 0x2000_0000
+        try remote.call(.setns, [handle, pidNamespace], on: holder)
+        return handle
     }
 
     /// Writes pages that the template holds into a held process, where they must be writable.

@@ -23,6 +23,7 @@ struct TreeRestore {
     func perform(_ beforeRunning: (RestoredRuntime) throws(KernelError) -> Void) throws(KernelError) {
         try ThreadNamespaces.enterNetwork(of: try PidFD(opening: target.initPid))
         try SharedFolder.restore(tree.sharedFolder, in: context.root)
+        try SystemVObjects.restore(tree.systemV)
         let maker = ProcessMaker(context, templates: pages.mapValues(\.template), target: target)
         do throws(KernelError) {
             try maker.makeAll()
@@ -47,6 +48,7 @@ struct TreeRestore {
         try SocketRestore(context, living).makeAll()
         if let first = living.first { try setLastNumber(by: first) }
         for process in living { try ProcessRestore(process, context).restoreDescriptors() }
+        try Segments.removeMarked(tree.systemV.segments)
         for process in living { try ProcessRestore(process, context).restorePollSets() }
         for process in living {
             let restore = ProcessRestore(process, context)

@@ -18,7 +18,12 @@ struct UnixSocketRestore {
     func makeAll() throws(KernelError) {
         for (index, image) in sorted { try connect(index, image) }
         for (index, image) in sorted where !sockets.isMade(index) { sockets.enter(try sockets.open(image), index) }
-        let named = sorted.filter { $0.1.isBound && ($0.1.backlog != nil || needsName($0.1)) }
+        let listeners = sorted.map(\.1).filter { $0.backlog != nil }
+        let named = sorted.filter { $0.1.isBound && ($0.1.backlog != nil || needsName($0.1)) }.map { index, image in
+            // One that was accepted from a listener that is there: the name in the file system is the listener's.
+            let isAccepted = image.backlog == nil && listeners.contains { $0.name == image.name }
+            return (index, isAccepted ? image.asLeftByListener : image)
+        }
         for (index, image) in named where image.file?.isDeleted != false { try name(index, image) }
         for (index, image) in named where image.file?.isDeleted == false { try name(index, image) }
     }

@@ -5,7 +5,7 @@ import Kernel
 /// Nobody may write to it while it is being written here, nor ever after; it may be removed at any time.
 public final class StateFolder: Sendable {
     /// Raised when an older engine could misread what a newer one writes.
-    private static let header = Array("isorun runtime state 2\n".utf8)
+    private static let header = Array("isorun runtime state 3\n".utf8)
     private static let stateName: FilePath = "state"
     private static let checksumSize = 8
 
@@ -16,24 +16,29 @@ public final class StateFolder: Sendable {
     // MARK: Writing
 
     /// Writes a state whose memory is in templates.
-    func write(_ tree: TreeImage, _ pages: [Int32: ProcessPages]) throws(CheckpointError) -> StoredMemory {
+    ///
+    /// - Parameter heritage: where most of it may lie already.
+    func write(
+        _ tree: TreeImage, _ pages: [Int32: ProcessPages], heritage: Heritage?
+    ) throws(CheckpointError) -> StoredMemory {
         try write(
             tree,
             pages.mapValues {
                 Source(process: $0.template.process.pid, runs: $0.template.runs, discarded: $0.discarded)
-            })
+            }, heritage: heritage)
     }
 
     /// Writes a state whose memory is in frozen copies.
     func write(_ frozen: FrozenTree) throws(CheckpointError) -> StoredMemory {
-        let plan: [Int32: PageDifference]
-        do throws(KernelError) { plan = try frozen.plan() } catch { throw .kernel(error) }
+        let plans: [Int32: TemplatePlan]
+        do throws(KernelError) { plans = try frozen.plans(after: nil) } catch { throw .kernel(error) }
         var sources: [Int32: Source] = [:]
-        for (pid, difference) in plan {
+        for (pid, plan) in plans {
             guard let memory = frozen.memory[pid] else { continue }
-            sources[pid] = Source(process: memory.pid, runs: difference.runs, discarded: difference.discarded)
+            sources[pid] = Source(
+                process: memory.pid, runs: plan.difference.runs, discarded: plan.difference.discarded)
         }
-        return try write(frozen.image, sources)
+        return try write(frozen.image, sources, heritage: nil)
     }
 
     /// Where the pages of a captured process are.
@@ -45,9 +50,11 @@ public final class StateFolder: Sendable {
     }
 
     /// - Parameter sources: by the captured processes' numbers inside.
-    private func write(_ tree: TreeImage, _ sources: [Int32: Source]) throws(CheckpointError) -> StoredMemory {
+    private func write(
+        _ tree: TreeImage, _ sources: [Int32: Source], heritage: Heritage?
+    ) throws(CheckpointError) -> StoredMemory {
         do throws(KernelError) {
-            let memory = try writePages(tree, sources)
+            let memory = try writePages(tree, sources, try heritage?.claim(for: self))
             // The state comes last: a folder that has one is complete.
             try writeState(StoredState(tree: tree, memory: memory))
             return memory
@@ -56,8 +63,19 @@ public final class StateFolder: Sendable {
         }
     }
 
-    private func writePages(_ tree: TreeImage, _ sources: [Int32: Source]) throws(KernelError) -> StoredMemory {
+    /// Gives this folder another one's files too.
+    func link(_ names: [String], of other: StateFolder) throws(KernelError) {
+        for name in names {
+            let name = try FilePath(validating: name)
+            try other.folder.link(name, to: name, in: folder)
+        }
+    }
+
+    private func writePages(
+        _ tree: TreeImage, _ sources: [Int32: Source], _ claim: Heritage.Claim?
+    ) throws(KernelError) -> StoredMemory {
         var memory = StoredMemory()
+        memory.segments = claim?.memory.segments ?? []
         let segment = "pages-\(RandomName.hex(bytes: 8))"
         let file = try folder.open(
             FilePath(verbatim: segment), [.write, .create, .exclusive], permissions: 0o600)
@@ -66,14 +84,16 @@ public final class StateFolder: Sendable {
             guard let source = sources[image.pid] else { continue }
             var stored = StoredPages(pid: image.pid, discarded: source.discarded)
             let start = position
-            for run in source.runs {
-                stored.runs.append(StoredRun(pages: run, segment: 0, offset: position))
+            let (old, fresh) = claim?.divide(source.runs, of: image.pid) ?? ([], source.runs)
+            stored.runs = old
+            for run in fresh {
+                stored.runs.append(StoredRun(pages: run, segment: memory.segments.count, offset: position))
                 position += run.length
             }
-            try ProcessMemory(of: source.process).save(source.runs.map(\.range), to: file, at: Int64(start))
+            try ProcessMemory(of: source.process).save(fresh.map(\.range), to: file, at: Int64(start))
             memory.processes.append(stored)
         }
-        memory.segments = [segment]
+        memory.segments.append(segment)
         return memory
     }
 

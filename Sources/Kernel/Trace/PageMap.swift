@@ -2,7 +2,11 @@ import CKernel
 import Glibc
 
 /// Which pages a process has, from /proc/PID/pagemap.
+///
+/// A page is the process's own when it was written: then it is neither the file's nor the common page of zeros.
 public struct PageMap: ~Copyable {
+    private static let regionLimit = 4096
+
     private let file: OwnedFD
     private let process: Int32
 
@@ -11,12 +15,26 @@ public struct PageMap: ~Copyable {
         file = try OwnedFD.open(FilePath(verbatim: "/proc/\(process)/pagemap"), .read)
     }
 
-    /// The ranges within `range` that are the process's own: written, thus neither the file's nor the common page of zeros.
-    ///
-    /// Costs nothing for what is not there, however large the range.
+    /// The ranges within `range` that are the process's own. Costs nothing for what is not there, however large the range.
     public func ownPages(in range: Range<UInt64>) throws(KernelError) -> [Range<UInt64>] {
+        try find(in: range, choice(required: 0, tracks: false))
+    }
+
+    /// The ranges within `range` that are the process's own and were written since the last call; all of them where no
+    /// `WriteTracker` tracks writes.
+    public func takeWrites(in range: Range<UInt64>) throws(KernelError) -> [Range<UInt64>] {
+        try find(in: range, choice(required: UInt64(CK_PAGE_IS_WRITTEN), tracks: true))
+    }
+
+    private func choice(required: UInt64, tracks: Bool) -> ck_page_choice {
+        ck_page_choice(
+            required: required, wanted: UInt64(CK_PAGE_IS_PRESENT | CK_PAGE_IS_SWAPPED),
+            unwanted: UInt64(CK_PAGE_IS_FILE | CK_PAGE_IS_ZERO), tracks: tracks ? 1 : 0)
+    }
+
+    private func find(in range: Range<UInt64>, _ choice: ck_page_choice) throws(KernelError) -> [Range<UInt64>] {
         var found: [Range<UInt64>] = []
-        var regions = [ck_page_region](repeating: ck_page_region(), count: 512)
+        var regions = [ck_page_region](repeating: ck_page_region(), count: Self.regionLimit)
         var position = range.lowerBound
         while position < range.upperBound {
             var walked: UInt64 = 0
@@ -24,8 +42,7 @@ public struct PageMap: ~Copyable {
             let count = try check("ioctl(PAGEMAP_SCAN)", "\(process)") {
                 // unsafe: the kernel fills at most the array.
                 unsafe ck_pagemap_scan(
-                    file.rawValue, start, range.upperBound, UInt64(CK_PAGE_IS_PRESENT | CK_PAGE_IS_SWAPPED),
-                    UInt64(CK_PAGE_IS_FILE | CK_PAGE_IS_ZERO), &regions, regions.count, &walked)
+                    file.rawValue, start, range.upperBound, choice, &regions, regions.count, &walked)
             }
             for region in regions.prefix(Int(count)) {
                 if let last = found.last, last.upperBound == region.start {

@@ -30,6 +30,21 @@ public final class WaitingProcess: Sendable {
         process = PidFD(takingOver: OwnedFD(takingOver: pidfd), pid: pid)
     }
 
+    /// Takes a process over that another one has made.
+    ///
+    /// - Parameter make: makes it as a child of the engine; its number.
+    public init(_ make: () throws(KernelError) -> Int32) throws(KernelError) {
+        let pid = try OrphanReaper.makingAwaitedChild(make)
+        do throws(KernelError) {
+            process = try PidFD(opening: pid)
+        } catch {
+            kill(pid, SIGKILL)
+            waitpid(pid, nil, 0x4000_0000)  // __WALL
+            OrphanReaper.hasReaped(pid)
+            throw error
+        }
+    }
+
     deinit {
         do throws(KernelError) {
             try process.signal(SIGKILL)

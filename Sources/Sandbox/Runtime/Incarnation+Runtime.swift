@@ -44,7 +44,7 @@ extension Incarnation {
         let request = try captureRequest()
         dependentCaptures.enter()
         return try RuntimeCapture.perform(
-            request, requiresAll: requiringAll, program: program, storingIn: folder,
+            request, requiresAll: requiringAll, program: program, storingIn: folder, history: captureHistory,
             isIndependent: { [dependentCaptures] in dependentCaptures.leave() }, whileHeld: body)
     }
 

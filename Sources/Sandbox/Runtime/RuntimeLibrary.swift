@@ -3,18 +3,24 @@ import Glibc
 import Store
 import Synchronization
 
-/// The captured processes of snapshots that are ready in memory. What is on the disk too leaves memory when there is too much of it,
-/// longest unused first.
+/// Captured processes that are ready in memory. What is on the disk too, or can be done without, leaves memory when there is too much
+/// of it, longest unused first.
 final class RuntimeLibrary: Sendable {
+    private enum Key: Hashable {
+        case snapshot(SnapshotID)
+        /// The last fork of a sandbox, which the next one builds upon.
+        case fork(SandboxID)
+    }
+
     private struct Entry {
         let state: RuntimeState
         var lastUse: UInt64
         /// Whether it may leave memory.
-        var isStored: Bool
+        var isDispensable: Bool
     }
 
     private struct Shelf {
-        var entries: [SnapshotID: Entry] = [:]
+        var entries: [Key: Entry] = [:]
         var clock: UInt64 = 0
 
         mutating func tick() -> UInt64 {
@@ -37,45 +43,54 @@ final class RuntimeLibrary: Sendable {
     ) throws(SandboxError) -> RuntimeState {
         let present = shelf.withLock { shelf in
             let now = shelf.tick()
-            shelf.entries[snapshot]?.lastUse = now
-            return shelf.entries[snapshot]?.state
+            shelf.entries[.snapshot(snapshot)]?.lastUse = now
+            return shelf.entries[.snapshot(snapshot)]?.state
         }
         if let present { return present }
         let loaded = try load()
         return shelf.withLock { shelf in
             // Another one may have been quicker.
-            if let present = shelf.entries[snapshot]?.state { return present }
-            shelf.entries[snapshot] = Entry(state: loaded, lastUse: shelf.tick(), isStored: true)
-            makeRoom(&shelf)
+            if let present = shelf.entries[.snapshot(snapshot)]?.state { return present }
+            place(loaded, .snapshot(snapshot), isDispensable: true, on: &shelf)
             return loaded
         }
     }
 
     /// Keeps a state that is only in memory yet.
     func keep(_ state: RuntimeState, of snapshot: SnapshotID) {
-        shelf.withLock { shelf in
-            shelf.entries[snapshot] = Entry(state: state, lastUse: shelf.tick(), isStored: false)
-            makeRoom(&shelf)
-        }
+        shelf.withLock { place(state, .snapshot(snapshot), isDispensable: false, on: &$0) }
+    }
+
+    /// Keeps the state that children were forked from, instead of an earlier one.
+    func keep(_ state: RuntimeState, ofForks sandbox: SandboxID) {
+        shelf.withLock { place(state, .fork(sandbox), isDispensable: true, on: &$0) }
+    }
+
+    private func place(_ state: RuntimeState, _ key: Key, isDispensable: Bool, on shelf: inout Shelf) {
+        shelf.entries[key] = Entry(state: state, lastUse: shelf.tick(), isDispensable: isDispensable)
+        makeRoom(&shelf)
     }
 
     /// Notes that a state is on the disk.
     func isStored(_ snapshot: SnapshotID) {
         shelf.withLock { shelf in
-            shelf.entries[snapshot]?.isStored = true
+            shelf.entries[.snapshot(snapshot)]?.isDispensable = true
             makeRoom(&shelf)
         }
     }
 
-    func drop(_ snapshot: SnapshotID) { shelf.withLock { $0.entries[snapshot] = nil } }
+    func drop(_ snapshot: SnapshotID) { shelf.withLock { $0.entries[.snapshot(snapshot)] = nil } }
+
+    /// Forgets what is kept for forks of a sandbox that is gone or runs no more.
+    func dropForks(of sandbox: SandboxID) { shelf.withLock { $0.entries[.fork(sandbox)] = nil } }
 
     private func makeRoom(_ shelf: inout Shelf) {
         var total = shelf.entries.values.reduce(UInt64(0)) { $0 + $1.state.memoryBytes }
-        let byAge = shelf.entries.filter(\.value.isStored).sorted { $0.value.lastUse < $1.value.lastUse }
+        let byAge = shelf.entries.filter(\.value.isDispensable).sorted { $0.value.lastUse < $1.value.lastUse }
         // The newest stays: it is what is being used.
-        for (id, entry) in byAge
+        for (key, entry) in byAge
         where (total > budget || shelf.entries.count > Self.countLimit) && entry.lastUse != shelf.clock {
-            shelf.entries[id] = nil
+            shelf.entries[key] = nil
             total -= entry.state.memoryBytes
         }
     }

@@ -69,8 +69,13 @@ static bool get(const char *name, const char *suffix, char *text, size_t size) {
 
 // Checks
 
+// What is under way at the moment of looking, a signal of a timer for instance, is not there when one looks again.
 static void compare_descriptions(void) {
-    probe_describe(now, sizeof now);
+    for (int attempts = 20; attempts > 0; attempts--) {
+        probe_describe(now, sizeof now);
+        if (strcmp(before, now) == 0) return;
+        probe_pause_ms(1);
+    }
     char *rest_before = before, *rest_now = now;
     while (*rest_before || *rest_now) {
         size_t long_before = strcspn(rest_before, "\n"), long_now = strcspn(rest_now, "\n");

@@ -97,7 +97,6 @@ static void fill(void) {
     put(client, "to the server");
     put(server, "to the client");
     put(client6, "to the server of version 6");
-    put(waiting, "before the accept");
 }
 
 static void set_up(void) {
@@ -173,7 +172,8 @@ static void check(void) {
     MUST_FAIL(send(half, "x", 1, MSG_NOSIGNAL), EPIPE);
     // The connection that waits is accepted now, and another one waits from now on.
     int late = accepted(listener6);
-    take(late, "before the accept", "what the waiting client sent");
+    put(waiting, "after the wait");
+    take(late, "after the wait", "what the waiting client sent");
     put(late, "after the accept");
     take(waiting, "after the accept", "what the waiting client gets");
     close(late);

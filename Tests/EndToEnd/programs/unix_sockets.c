@@ -1,5 +1,5 @@
-// Unix sockets with addresses: listeners with a path and without, connections that are accepted and one that is not
-// yet, datagrams from senders with names, a listener whose path is deleted.
+// Unix sockets with addresses: listeners with a path and without, connections that are accepted, one that is not yet and
+// one whose client has left, datagrams from senders with names, a listener whose path is deleted.
 
 #include "probe.h"
 #include <fcntl.h>
@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 static int listener, abstract, client, accepted, waiting, receiver, sender, connected_sender, hidden, hidden_client,
-    hidden_end;
+    hidden_end, left_alone;
 
 static socklen_t named(struct sockaddr_un *address, const char *name) {
     *address = (struct sockaddr_un){.sun_family = AF_UNIX};
@@ -70,8 +70,11 @@ static void set_up(void) {
     abstract = bound(SOCK_STREAM, "@unix_sockets");
     client = joined(SOCK_STREAM, "/tmp/unix_sockets.listener");
     accepted = MUST(accept4(listener, NULL, NULL, SOCK_NONBLOCK));
+    int leaving = joined(SOCK_STREAM, "/tmp/unix_sockets.listener");
+    left_alone = MUST(accept4(listener, NULL, NULL, SOCK_NONBLOCK));
+    put(leaving, "last words");
+    close(leaving);
     waiting = joined(SOCK_STREAM, "@unix_sockets");
-    put(waiting, "before the accept");
     receiver = bound(SOCK_DGRAM, "/tmp/unix_sockets.receiver");
     sender = bound(SOCK_DGRAM, "/tmp/unix_sockets.sender");
     connected_sender = joined(SOCK_DGRAM, "/tmp/unix_sockets.receiver");
@@ -96,6 +99,7 @@ static void check_names(void) {
     expect_name(client, false, "");
     expect_name(accepted, false, "/tmp/unix_sockets.listener");
     expect_name(accepted, true, "");
+    expect_name(left_alone, false, "/tmp/unix_sockets.listener");
     expect_name(sender, false, "/tmp/unix_sockets.sender");
     expect_name(connected_sender, true, "/tmp/unix_sockets.receiver");
     expect_name(hidden, false, "/tmp/unix_sockets.hidden");
@@ -116,16 +120,19 @@ static void check(void) {
     take(receiver, "from a name", "/tmp/unix_sockets.sender");
     take(receiver, "from nobody", "");
     fill();
+    char words[20] = "";
+    EXPECT_EQ(recv(left_alone, words, sizeof words, MSG_PEEK), 10, "how much the client said before it left");
+    EXPECT_TEXT(words, "last words", "what the client said before it left");
     // The connection that waits is accepted now, and another one waits from now on.
     int late = MUST(accept4(abstract, NULL, NULL, SOCK_NONBLOCK));
-    take(late, "before the accept", NULL);
+    put(waiting, "from a client that waited");
+    take(late, "from a client that waited", NULL);
     put(late, "after the accept");
     take(waiting, "after the accept", NULL);
     close(late);
     int again = joined(SOCK_STREAM, "@unix_sockets");
     MUST(dup2(again, waiting));
     close(again);
-    put(waiting, "before the accept");
     // New clients find the listener by its path.
     int fresh = joined(SOCK_STREAM, "/tmp/unix_sockets.listener"), end = MUST(accept(listener, NULL, NULL));
     put(fresh, "fresh");
