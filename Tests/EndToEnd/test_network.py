@@ -2,6 +2,7 @@
 
 import os
 import socket
+import subprocess
 
 from harness import processes
 from harness.network import NetworkTestCase
@@ -65,6 +66,24 @@ class NetworkTests(NetworkTestCase):
         self.assertEqual(found.strip(), answer[:4].hex())
 
 
+class PackageTests(NetworkTestCase):
+    def test_a_package_is_installed(self):
+        """What the hosted service's page shows first, with the settings that the machine has for its registry."""
+        settings = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
+        package = "iniconfig"
+        pip = ["/usr/bin/python3", "-m", "pip", "--no-cache-dir"]
+        fetched = subprocess.run(
+            [*pip, "download", "--no-deps", "--dest", self.folder, package], env={**os.environ, **settings},
+            stdin=subprocess.DEVNULL, capture_output=True, timeout=120,
+        )
+        if fetched.returncode != 0:
+            self.skipTest("this machine itself gets no packages")
+        box = self.engine.create(network={"mode": "nat"}, env=settings)
+        box.output([*pip, "install", "--no-deps", "--target", "/tmp/packages", package], timeoutMs=120_000)
+        found = box.python("import sys; sys.path.insert(0, '/tmp/packages'); import iniconfig; print(iniconfig.__file__)")
+        self.assertEqual(found, "/tmp/packages/iniconfig/__init__.py\n")
+
+
 class LiveNetworkTests(NetworkTestCase):
     def test_processes_with_connections_are_copied(self):
         server = self.greeter("hello", stays=True)
@@ -102,14 +121,13 @@ class LiveNetworkTests(NetworkTestCase):
 class EndTests(NetworkTestCase):
     def test_nothing_is_left(self):
         """pasta goes with the sandbox that it is of, also of one that is being made, and with an engine that is killed."""
-        running = lambda: [pid for pid in processes.descendants(self.engine.launcher_pid) if is_pasta(pid)]
         boxes = [self.engine.create(network={"mode": "nat"}) for _ in range(3)]
         boxes[0].output("true")
-        self.eventually(lambda: len(running()) == 3)
+        self.eventually(lambda: len(pastas(self.engine)) == 3)
         for box in boxes:
             box.destroy()
         self.engine.create(network={"mode": "nat"}).destroy()
-        self.assertEqual(running(), [])
+        self.assertEqual(pastas(self.engine), [])
         self.engine.create(network={"mode": "nat"}).output("true")
         self.engine.kill(self.engine_pid(self.engine))
         self.engine.wait()
@@ -130,6 +148,32 @@ class UnavailableTests(NetworkTestCase):
         info = engine.call("sandbox/create")
         self.assertEqual(info["network"]["mode"], "none")
         self.assertIn("pasta", info["network"]["reason"])
+
+
+    def test_a_start_that_fails_is_tried_again(self):
+        folder = os.path.join(self.folder, "bin")
+        os.mkdir(folder)
+        pasta = os.path.join(folder, "pasta")
+        with open(pasta, "w") as file:
+            file.write("#!/bin/sh\necho no luck today >&2\nexit 1\n")
+        os.chmod(pasta, 0o755)
+        self.engine = self.start_engine(self.store + "2", env={"PATH": f"{folder}:{os.environ['PATH']}"})
+        box = self.engine.create(network={"mode": "nat"})
+        for refused in (lambda: box.exec("true"), lambda: box.launch("true")):
+            error = self.assert_fails(1070, "NetworkUnavailable", refused)
+            self.assertIn("no luck today", error.data["reason"])
+        box.write("/tmp/file", "files do not wait")
+        os.unlink(pasta)
+        server = self.greeter("at last")
+        self.assertEqual(self.ask(box, self.address, server.port), "at last")
+        # So is one that has ended.
+        os.kill(pastas(self.engine)[0], 9)
+        self.eventually(lambda: pastas(self.engine) == [])
+        self.assertEqual(self.ask(box, self.address, server.port), "at last")
+
+
+def pastas(engine) -> list[int]:
+    return [pid for pid in processes.descendants(engine.launcher_pid) if is_pasta(pid)]
 
 
 def is_pasta(pid: int) -> bool:

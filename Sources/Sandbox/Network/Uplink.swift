@@ -5,7 +5,7 @@ import Synchronization
 /// The way out of one incarnation of a sandbox: pasta, and the rules if there are any.
 ///
 /// It is made beside everything else that a sandbox needs; whoever wants to use it waits for it. A start that failed is tried
-/// again by the next one who wants it, and so is one whose pasta has ended.
+/// again by the next one who wants it, and so, without rules, is one whose pasta has ended.
 final class Uplink: Sendable {
     typealias Waiter = @Sendable (SandboxError?) -> Void
 
@@ -52,7 +52,8 @@ final class Uplink: Sendable {
         let (isOver, shallStart) = state.withLock { state in
             switch state.phase {
             case .ended: return (true, false)
-            case .up where state.pasta?.hasEnded == false: return (true, false)
+            // With rules none is tried again: what runs could send before they hold at the new device.
+            case .up where filter != nil || state.pasta?.hasEnded == false: return (true, false)
             case .starting(let waiters):
                 state.phase = .starting(waiters + [waiter])
                 return (false, false)
@@ -114,7 +115,6 @@ final class Uplink: Sendable {
     private func start() throws(SandboxError) {
         if let obstacle = network.obstacle { throw obstacle.error }
         if let filter, state.withLock({ $0.relay == nil }) {
-            // The rules come first: what runs already when pasta is started again must not get by them.
             try filter.install()
             let relay = try NameRelay(filter, network, of: process, loop: loop)
             if !keep({ $0.relay = relay }) { return relay.end() }
