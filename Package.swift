@@ -34,11 +34,15 @@ let package = Package(
         // What a person at a terminal meets.
         .target(name: "CommandLineInterface", swiftSettings: strict),
         .target(name: "Doctor", dependencies: ["Kernel", "JSON"], swiftSettings: strict),
+        .target(
+            name: "ImageCommand", dependencies: ["CommandLineInterface", "Store", "Kernel", "JSON"],
+            swiftSettings: strict),
 
         // Where the halves meet.
         .target(name: "Engine", dependencies: ["Protocol", "Sandbox", "EmbeddedFiles"], swiftSettings: strict),
         .executableTarget(
-            name: "isorun-engine", dependencies: ["Engine", "CommandLineInterface", "Doctor", "Kernel"],
+            name: "isorun-engine",
+            dependencies: ["Engine", "CommandLineInterface", "Doctor", "ImageCommand", "Kernel"],
             swiftSettings: strict),
 
         // isorun-init and the schema travel inside the engine's own binary.

@@ -3,6 +3,7 @@ public enum CommandLineAction: Equatable, Sendable {
     /// Speak the protocol on standard input and output.
     case serve(store: String?)
     case doctor(json: Bool, store: String?)
+    case image(ImageAction, store: String?)
     case help
     case version
 
@@ -35,45 +36,69 @@ public struct CommandLineError: Error, Equatable {
     public let message: String
 
     init(_ reason: String) { message = "isorun-engine: \(reason); see: isorun-engine --help" }
+
+    /// The message shall stay one line whatever the word holds.
+    static func quoted(_ word: String) -> String {
+        "'" + word.unicodeScalars.map { $0.value < 0x20 || $0.value == 0x7f ? "?" : String($0) }.joined() + "'"
+    }
 }
 
 /// The options seen so far.
 private struct CommandLineOptions {
-    private var isDoctor = false
+    private enum Command { case doctor, image }
+
+    private var command: Command?
+    /// What follows `image`.
+    private var imageWords: [String] = []
     private var isJSON = false
     private var store: String?
+    private var compression: String?
 
     mutating func take(_ word: String, from words: inout ArraySlice<String>) throws(CommandLineError) {
-        if word == "doctor", !isDoctor {
-            isDoctor = true
-        } else if word == "--json" {
+        if word == "--json" {
             isJSON = true
-        } else if word == "--store" {
-            guard let path = words.popFirst() else { throw CommandLineError("--store needs a path") }
-            try setStore(path)
-        } else if word.hasPrefix("--store=") {
-            try setStore(String(word.dropFirst("--store=".count)))
+        } else if let path = try value(of: "--store", "a path", word, &words) {
+            if store != nil { throw CommandLineError("--store is given twice") }
+            store = path
+        } else if let name = try value(of: "--compression", "a name", word, &words) {
+            compression = name
         } else if word.hasPrefix("-") {
-            throw CommandLineError("unknown option \(quoted(word))")
+            throw CommandLineError("unknown option \(CommandLineError.quoted(word))")
+        } else if command == .image {
+            imageWords.append(word)
+        } else if command == nil, word == "doctor" {
+            command = .doctor
+        } else if command == nil, word == "image" {
+            command = .image
         } else {
-            throw CommandLineError("unexpected word \(quoted(word))")
+            throw CommandLineError("unexpected word \(CommandLineError.quoted(word))")
         }
     }
 
-    private mutating func setStore(_ path: String) throws(CommandLineError) {
-        if store != nil { throw CommandLineError("--store is given twice") }
-        if path.isEmpty { throw CommandLineError("--store needs a path that is not empty") }
-        store = path
+    /// The value of an option that has one, in the same word or the next; nil when the word is another option.
+    private func value(
+        of option: String, _ kind: String, _ word: String, _ words: inout ArraySlice<String>
+    ) throws(CommandLineError) -> String? {
+        let value: String
+        if word == option {
+            guard let next = words.popFirst() else { throw CommandLineError("\(option) needs \(kind)") }
+            value = next
+        } else if word.hasPrefix(option + "=") {
+            value = String(word.dropFirst(option.count + 1))
+        } else {
+            return nil
+        }
+        if value.isEmpty { throw CommandLineError("\(option) needs \(kind) that is not empty") }
+        return value
     }
 
     func action() throws(CommandLineError) -> CommandLineAction {
-        if isDoctor { return .doctor(json: isJSON, store: store) }
-        if isJSON { throw CommandLineError("--json is an option of the command doctor") }
+        if command == .image {
+            return .image(try ImageAction(imageWords, isJSON: isJSON, compression: compression), store: store)
+        }
+        if compression != nil { throw CommandLineError("--compression is an option of the command image export") }
+        if command == .doctor { return .doctor(json: isJSON, store: store) }
+        if isJSON { throw CommandLineError("--json is an option of the commands doctor and image ls") }
         return .serve(store: store)
-    }
-
-    /// The message shall stay one line whatever the word holds.
-    private func quoted(_ word: String) -> String {
-        "'" + word.unicodeScalars.map { $0.value < 0x20 || $0.value == 0x7f ? "?" : String($0) }.joined() + "'"
     }
 }

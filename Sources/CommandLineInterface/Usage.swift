@@ -8,6 +8,12 @@ public enum Usage {
         SYNOPSIS
             isorun-engine [--store PATH]
             isorun-engine doctor [--json] [--store PATH]
+            isorun-engine image import PATH REF
+            isorun-engine image pull REF
+            isorun-engine image ls [--json]
+            isorun-engine image rm REF...
+            isorun-engine image commit SNAPSHOT REF
+            isorun-engine image export REF PATH [--compression gzip|zstd|none]
             isorun-engine --help | --version
 
         DESCRIPTION
@@ -24,12 +30,29 @@ public enum Usage {
                 Tries each feature of the kernel and the host that sandboxes need or profit from, and prints what was
                 found, with the remedy for everything that is missing. Nothing is changed.
 
+            image
+                Works on the images of a store, also while engines use it; they see at once what has changed.
+
+                import  Takes an OCI image layout (a folder or an archive), what `docker save` writes, or the archive
+                        of a root filesystem, and calls it REF.
+                pull    Copies the image REF from its registry, by skopeo(1).
+                ls      Lists the images. The image `host` is always there and not listed.
+                rm      Removes images that no sandbox and no snapshot needs.
+                commit  Makes the files of a snapshot an image and calls it REF.
+                export  Writes an OCI image layout: one archive when PATH ends in .tar, else a folder.
+
+                How far it has come is shown on standard error, as a bar on a terminal and else in lines.
+
         OPTIONS
             --store PATH
                 The folder for images, snapshots and the files of sandboxes; it is made when it is missing. Several
                 engines may share one.
 
+            --compression gzip|zstd|none
+                With image export: of the layers. gzip, if left out, is what every tool reads; zstd is faster.
+
             --json
+                With image ls: print one line of JSON: {"images":[{"ref":…,"digest":…,"layers":…,"sizeBytes":…}]}.
                 With doctor: print one line of JSON instead of a table:
                 {"ok":true,"features":[{"name":…,"required":…,"status":"ok|limited|failed","detail":…,"remedy":…}]}
 
@@ -60,14 +83,21 @@ public enum Usage {
                 The subordinate ids of users.
 
         EXIT STATUS
-            0   The client sent shutdown before exit; doctor: sandboxes can run here.
-            1   The engine ended in any other way; doctor: sandboxes cannot run here.
+            0   The client sent shutdown before exit; doctor: sandboxes can run here; image: it is done.
+            1   The engine ended in any other way; doctor: sandboxes cannot run here; image: it failed.
             2   The command line is wrong.
+            130, 143
+                image: it was interrupted, by SIGINT or SIGTERM; nothing is left of it.
 
         EXAMPLES
             Whether this machine can hold sandboxes:
 
                 isorun-engine doctor
+
+            An image without any registry:
+
+                mmdebstrap --variant=minbase --include=python3 bookworm python.tar
+                isorun-engine image import python.tar python:debian
 
             A conversation by hand; each message follows its length in bytes and an empty line:
 

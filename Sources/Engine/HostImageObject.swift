@@ -16,6 +16,6 @@ enum HostImageObject {
     static func refuse(_ reference: String, method: String) throws(ProtocolError) {
         if reference != ImageUse.host.reference { return }
         throw .invalidParams(
-            method: method, field: "ref", "names the built-in image, which cannot be replaced or removed")
+            method: method, field: "ref", "names the built-in image, which cannot be replaced, removed or exported")
     }
 }

@@ -10,7 +10,7 @@ enum MethodTable {
         SnapshotListHandler.self, SnapshotGetHandler.self, SnapshotDeleteHandler.self, SnapshotDiffHandler.self,
         SnapshotExportHandler.self, SnapshotImportHandler.self,
         ImageImportHandler.self, ImagePullHandler.self, ImageListHandler.self, ImageGetHandler.self,
-        ImageRemoveHandler.self,
+        ImageRemoveHandler.self, ImageCommitHandler.self, ImageExportHandler.self,
         ProcessStartHandler.self, ProcessWriteHandler.self, ProcessCloseStdinHandler.self, ProcessSignalHandler.self,
         ProcessResizeHandler.self, ProcessAttachHandler.self, ProcessDetachHandler.self, ProcessWaitHandler.self,
         ProcessListHandler.self, ProcessGetHandler.self,

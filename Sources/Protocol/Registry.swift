@@ -14,7 +14,8 @@ public enum Registry {
         ProcessAttach.self, ProcessDetach.self, ProcessWait.self, ProcessList.self, ProcessGet.self,
         FileRead.self, FileWrite.self, FileList.self, FileStat.self, FileMakeDirectory.self, FileRemove.self,
         FileMove.self, FileCopyIn.self, FileCopyOut.self,
-        ImageImport.self, ImagePull.self, ImageList.self, ImageGet.self, ImageRemove.self,
+        ImageImport.self, ImagePull.self, ImageList.self, ImageGet.self, ImageRemove.self, ImageCommit.self,
+        ImageExport.self,
         PortForward.self, PortClose.self, PortList.self,
         EngineInfo.self, EngineStats.self, EngineCollectGarbage.self,
     ]

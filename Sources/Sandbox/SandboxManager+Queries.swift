@@ -31,12 +31,13 @@ extension SandboxManager {
     ///
     /// - Returns: the file's size in bytes.
     public func exportSnapshot(
-        _ id: String, to path: String, isCancelled: @escaping @Sendable () -> Bool
+        _ id: String, to path: String, owner: (user: UInt32, group: UInt32),
+        isCancelled: @escaping @Sendable () -> Bool
     ) throws(SandboxError) -> Int64 {
         let record = try snapshotRecord(id).record
         durability.finish()
         do throws(StoreError) {
-            return try store.exportSnapshot(record.id, to: path, isCancelled: isCancelled)
+            return try store.exportSnapshot(record.id, to: path, owner: owner, isCancelled: isCancelled)
         } catch {
             throw SandboxError(error, path: path)
         }
@@ -53,6 +54,30 @@ extension SandboxManager {
             throw SandboxError(error, path: path)
         }
         return try snapshotRecord(record.id.rawValue)
+    }
+
+    /// Makes a snapshot's files an image.
+    public func commitImage(
+        _ id: String, as reference: String, isCancelled: @escaping @Sendable () -> Bool
+    ) throws(SandboxError) -> ImageRecord {
+        let snapshot = try snapshotRecord(id).record.id
+        let image = try onStore { () throws(StoreError) in
+            try store.commitImage(snapshot, as: reference, isCancelled: isCancelled)
+        }
+        imageArrived()
+        return image
+    }
+
+    /// Writes an image as an OCI image layout into a new folder or archive.
+    public func exportImage(
+        _ reference: String, to path: String, _ compression: LayerCompression, owner: (user: UInt32, group: UInt32),
+        monitor: ImageMonitor
+    ) throws(SandboxError) -> ExportedImage {
+        do throws(StoreError) {
+            return try store.exportImage(reference, to: path, compression, owner: owner, monitor: monitor)
+        } catch {
+            throw SandboxError(error, path: path)
+        }
     }
 
     /// Removes an image's name; its layers are deleted in the background when nothing else names them.

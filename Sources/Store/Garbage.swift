@@ -69,8 +69,10 @@ extension Store {
     private func markImages(_ live: inout LiveObjects, _ garbage: inout Garbage) throws(StoreError) {
         let references = try listReferences()
         garbage.blockedBy += references.damaged.map(\.id)
-        live.images.formUnion(references.records.map(\.digest))
-        for digest in live.images {
+        let named = Set(references.records.map(\.digest))
+        live.images.formUnion(named)
+        // The layers of the others are told by the snapshots and sandboxes that stand on them.
+        for digest in named {
             do throws(StoreError) {
                 live.layers.formUnion(try image(digest).layers)
             } catch {

@@ -28,4 +28,10 @@ enum OverlayAttribute {
         guard name.hasPrefix(prefix) else { return name }
         return FilePath(bytes: escapedPrefix.bytes + name.bytes.dropFirst(prefix.bytes.count)) ?? name
     }
+
+    /// The name under which the mounted overlay shows an attribute that lies in a layer as `name`.
+    static func shown(_ name: FilePath) -> FilePath {
+        guard name.hasPrefix(escapedPrefix) else { return name }
+        return FilePath(bytes: prefix.bytes + name.bytes.dropFirst(escapedPrefix.bytes.count)) ?? name
+    }
 }

@@ -3,20 +3,24 @@ import Kernel
 extension Store {
     /// Writes a snapshot, with all that is needed to restore it elsewhere, into a new file.
     ///
-    /// - Parameter path: on the host, absolute.
+    /// - Parameters:
+    ///   - path: on the host, absolute.
+    ///   - owner: who the file shall belong to, by the ids of the engine's user namespace.
     /// - Returns: the file's size in bytes.
     /// - Throws: `snapshotNotFound`, `snapshotCorrupt`, `programMissing`, `cancelled`, `noSpace`, `kernel` with the path when
     ///   it cannot be written or is taken. On failure there is no file.
     public func exportSnapshot(
-        _ id: SnapshotID, to path: String, isCancelled: @escaping @Sendable () -> Bool
+        _ id: SnapshotID, to path: String, owner: (user: UInt32, group: UInt32),
+        isCancelled: @escaping @Sendable () -> Bool
     ) throws(StoreError) -> Int64 {
         let record = try snapshot(id)
-        let target = try ExportTarget.make(path)
+        let target = try ExportTarget.make(path, owner: owner)
         var members = ["\(StoreLayout.snapshots)/\(id)"]
         for layer in record.layers + record.image.layers { members.append("\(StoreLayout.layers)/\(layer)") }
+        if let image = record.image.digest { members.append("\(StoreLayout.images)/\(image.path)") }
         do throws(StoreError) {
             try SnapshotArchive.write(members, of: self.path, to: target.temporaryPath, isCancelled: isCancelled)
-            return try target.publish()
+            return try target.publishFile()
         } catch {
             target.discard()
             // What it needs may have been deleted meanwhile.
@@ -66,6 +70,7 @@ extension Store {
         try changing { () throws(StoreError) in
             for layer in Set(record.layers + record.image.layers) { try publish(layer, from: folder) }
             try requireLayers(record.layers + record.image.layers)
+            if let image = record.image.digest { try publish(image, from: folder) }
             let isTaken = try onDisk { () throws(KernelError) in try snapshots.statusIfPresent(of: id.path) != nil }
             if isTaken { record = record.renamed() }
             let published = record
@@ -83,9 +88,21 @@ extension Store {
 
     /// A layer with the same id is the same layer.
     private func publish(_ layer: LayerID, from folder: borrowing OwnedFD) throws(StoreError) {
-        let name = FilePath(verbatim: "\(StoreLayout.layers)/\(layer)")
+        try publish(layer.path, of: StoreLayout.layers, from: folder, in: layers)
+    }
+
+    /// An image with the same digest is the same image. It has no name here: that is the importer's to give.
+    private func publish(_ image: ImageDigest, from folder: borrowing OwnedFD) throws(StoreError) {
+        try publish(image.path, of: StoreLayout.images, from: folder, in: images)
+        let record = try self.image(image)
+        try requireLayers(record.layers)
+    }
+
+    private func publish(
+        _ name: FilePath, of kind: FilePath, from folder: borrowing OwnedFD, in target: borrowing OwnedFD
+    ) throws(StoreError) {
         do throws(KernelError) {
-            try folder.rename(name, to: layer.path, in: layers, ifTaken: .refuse)
+            try folder.rename(kind.appending(name), to: name, in: target, ifTaken: .refuse)
         } catch {
             if error.errno != .exists && error.errno != .noSuchFile { throw StoreError(error) }
         }
@@ -98,51 +115,5 @@ extension SnapshotRecord {
         SnapshotRecord(
             name: name, labels: labels, sandbox: sandbox, parentSnapshot: parentSnapshot, image: image, layers: layers,
             createdAt: createdAt, sizeBytes: sizeBytes, config: config)
-    }
-}
-
-/// A file on the host that appears when it is complete.
-private struct ExportTarget: ~Copyable {
-    private let folder: OwnedFD
-    private let name: FilePath
-    private let temporaryName: FilePath
-    let temporaryPath: String
-
-    /// - Throws: `kernel` when its folder is missing, or there is such a file already.
-    static func make(_ path: String) throws(StoreError) -> ExportTarget {
-        let parts = path.split(separator: "/")
-        let parent = "/" + parts.dropLast().joined(separator: "/")
-        let temporary = ".\(randomHex16()).part"
-        return try onDisk { () throws(KernelError) in
-            guard let last = parts.last else { throw KernelError("openat2", path, errno: .isDirectory) }
-            let name = FilePath(verbatim: String(last))
-            let folder = try OwnedFD.open(FilePath(verbatim: parent), [.read, .directory])
-            if try folder.statusIfPresent(of: name) != nil { throw KernelError("openat2", path, errno: .exists) }
-            return ExportTarget(
-                folder: folder, name: name, temporaryName: FilePath(verbatim: temporary),
-                temporaryPath: "\(parent)/\(temporary)")
-        }
-    }
-
-    private init(folder: consuming OwnedFD, name: FilePath, temporaryName: FilePath, temporaryPath: String) {
-        self.folder = folder
-        self.name = name
-        self.temporaryName = temporaryName
-        self.temporaryPath = temporaryPath
-    }
-
-    /// - Returns: the size in bytes.
-    func publish() throws(StoreError) -> Int64 {
-        try onDisk { () throws(KernelError) in
-            let file = try folder.open(temporaryName, .read)
-            try file.synchronize()
-            try folder.rename(temporaryName, to: name, in: folder, ifTaken: .refuse)
-            return try file.status().size
-        }
-    }
-
-    func discard() {
-        // tar may not have come to making it.
-        try? folder.removeFile(temporaryName)
     }
 }

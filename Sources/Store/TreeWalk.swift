@@ -20,12 +20,17 @@ public protocol TreeVisitor: ~Copyable {
     /// Whether a directory that is gone, or something else, when the walk gets to it is passed over instead of failing
     /// the walk: for trees in which others are at work.
     var passesOverVanished: Bool { get }
+
+    /// Whether the entries of a directory come in the order of their names, for what shall come out the same each time; that
+    /// costs the memory of a whole directory.
+    var isOrdered: Bool { get }
 }
 
 extension TreeVisitor where Self: ~Copyable {
     public mutating func entered(_ name: FilePath, _ folder: borrowing OwnedFD) throws(Failure) {}
     public mutating func left(_ name: FilePath, in parent: borrowing OwnedFD) throws(Failure) {}
     public var passesOverVanished: Bool { false }
+    public var isOrdered: Bool { false }
 }
 
 extension TreeVisitor where Self: ~Copyable, Failure == KernelError {
@@ -59,19 +64,32 @@ public enum TreeWalk {
 
         /// Shows the current directory's entries to the visitor and notes the subdirectories to go into.
         mutating func readEntries(_ visitor: inout Visitor) throws(Visitor.Failure) {
+            if visitor.isOrdered {
+                let entries = try Self.reading(visitor) { () throws(KernelError) in try cursor.current.entries() }
+                try show(entries.sorted { $0.name < $1.name }, to: &visitor)
+                // The last is taken first.
+                frames[frames.count - 1].pending.reverse()
+                return
+            }
             var reader = try Self.reading(visitor) { () throws(KernelError) in try DirectoryReader(of: cursor.current) }
             while true {
                 let entries = try Self.reading(visitor) { () throws(KernelError) in try reader.next() }
                 if entries.isEmpty { return }
-                for entry in entries {
-                    // Not every filesystem keeps kinds in its directories.
-                    let kind = try Self.reading(visitor) { () throws(KernelError) in
-                        if let kind = entry.kind { return kind }
-                        return try cursor.current.status(of: entry.name).kind
-                    }
-                    if try visitor.visit(entry.name, kind, in: cursor.current) {
-                        frames[frames.count - 1].pending.append(entry.name)
-                    }
+                try show(entries, to: &visitor)
+            }
+        }
+
+        private mutating func show(
+            _ entries: [DirectoryReader.Entry], to visitor: inout Visitor
+        ) throws(Visitor.Failure) {
+            for entry in entries {
+                // Not every filesystem keeps kinds in its directories.
+                let kind = try Self.reading(visitor) { () throws(KernelError) in
+                    if let kind = entry.kind { return kind }
+                    return try cursor.current.status(of: entry.name).kind
+                }
+                if try visitor.visit(entry.name, kind, in: cursor.current) {
+                    frames[frames.count - 1].pending.append(entry.name)
                 }
             }
         }

@@ -2,6 +2,7 @@ import CommandLineInterface
 import Doctor
 import Engine
 import Glibc
+import ImageCommand
 import Kernel
 
 do throws(CommandLineError) {
@@ -9,11 +10,26 @@ do throws(CommandLineError) {
     case .help: print(Usage.text)
     case .version: print("isorun-engine \(EngineVersion.current)")
     case .doctor(let json, let store): exit(Doctor.run(json: json, store: storePath(store)))
+    case .image(let action, let store): workOnImages(action, storePath(store))
     case .serve(let store): serve(storePath(store))
     }
 } catch {
     StandardError.write(Array("\(error.message)\n".utf8))
     exit(CommandLineError.exitCode)
+}
+
+/// Does one thing with the images of a store, for a person.
+func workOnImages(_ action: ImageAction, _ store: String) -> Never {
+    do {
+        // Before anything else: no thread may exist yet.
+        let launch = try Launch.enterNamespaces()
+        let command = ImageCommand(launch, store: store, folder: workingDirectory, signals: try SignalDescriptor())
+        exit(command.run(action))
+    } catch {
+        let reason = (error as? LaunchError)?.reason ?? "\(error)"
+        StandardError.write(Array("isorun-engine: \(reason); run `isorun-engine doctor`\n".utf8))
+        exit(1)
+    }
 }
 
 /// Speaks the protocol on standard input and output until the client is done.
@@ -45,14 +61,17 @@ func storePath(_ chosen: String?) -> String {
         StandardError.write(Array("isorun-engine: HOME is not set; say where the store is with --store\n".utf8))
         exit(1)
     }
-    if path.hasPrefix("/") { return path }
+    return path.hasPrefix("/") ? path : workingDirectory() + "/" + path
+}
+
+func workingDirectory() -> String {
     // unsafe: getcwd allocates its result (glibc), which is freed here.
     guard let folder = unsafe getcwd(nil, 0) else {
-        StandardError.write(Array("isorun-engine: the working directory is gone; give --store an absolute path\n".utf8))
+        StandardError.write(Array("isorun-engine: the working directory is gone\n".utf8))
         exit(1)
     }
     defer { unsafe free(folder) }
-    return unsafe String(cString: folder) + "/" + path
+    return unsafe String(cString: folder)
 }
 
 func environmentVariable(_ name: String) -> String? {

@@ -24,6 +24,16 @@ import Testing
         #expect(try CommandLineAction(parsing: ["--store", "doctor"]) == .serve(store: "doctor"))
     }
 
+    @Test func imagesAreNamedByWordsInOrder() throws {
+        #expect(
+            try CommandLineAction(parsing: ["image", "import", "--store", "/s", "doctor", "image"])
+                == .image(.importing(path: "doctor", ref: "image"), store: "/s"))
+        #expect(
+            try CommandLineAction(parsing: ["image", "export", "a:1", "host", "--compression=zstd"])
+                == .image(.export(ref: "a:1", path: "host", compression: "zstd"), store: nil))
+        #expect(try CommandLineAction(parsing: ["image", "ls", "--json"]) == .image(.list(json: true), store: nil))
+    }
+
     @Test(arguments: [["-h"], ["--help"], ["doctor", "--help"]])
     func help(_ words: [String]) throws {
         #expect(try CommandLineAction(parsing: words) == .help)
@@ -36,7 +46,15 @@ import Testing
     @Test(arguments: [
         (["--stor", "/s"], "unknown option '--stor'"),
         (["-v"], "unknown option '-v'"),
-        (["--json"], "--json is an option of the command doctor"),
+        (["--json"], "--json is an option of the commands doctor and image ls"),
+        (["image"], "image needs a command: import, pull, ls, rm, commit or export"),
+        (["image", "import", "a.tar"], "image import needs a PATH and a REF"),
+        (["image", "rm", "host"], "host is the built-in image, which cannot be replaced, removed or exported"),
+        (["image", "pull", "a b"], "'a b' is no name for an image"),
+        (["image", "rm", "a", "--json"], "--json is an option of the commands doctor and image ls"),
+        (["image", "export", "a", "b", "--compression", "xz"], "--compression is gzip, zstd or none"),
+        (["image", "ls", "--compression", "gzip"], "--compression is an option of the command image export"),
+        (["--compression", "gzip"], "--compression is an option of the command image export"),
         (["serve"], "unexpected word 'serve'"),
         (["doctor", "doctor"], "unexpected word 'doctor'"),
         (["--store"], "--store needs a path"),
@@ -51,7 +69,9 @@ import Testing
 
     @Test func usageFitsATerminalAndNamesEveryOption() {
         for line in Usage.text.split(separator: "\n") { #expect(line.count <= 120) }
-        for word in ["doctor", "--json", "--store", "--help", "-h", "--version"] { #expect(Usage.text.contains(word)) }
+        for word in ["doctor", "image", "--json", "--store", "--compression", "--help", "-h", "--version"] {
+            #expect(Usage.text.contains(word))
+        }
     }
 
     @Test func standardStore() {

@@ -134,7 +134,10 @@ class SchemaTests(EngineTestCase):
         self.engine.call("image/import", {"path": archive, "ref": "tiny:1", "workDoneToken": "w"})
         self.engine.call("image/list", {})
         self.engine.call("image/get", {"ref": "tiny:1"})
-        self.engine.call("image/remove", {"ref": "tiny:1"})
+        snapshot = self.engine.create(image="tiny:1").snapshot()["id"]
+        self.engine.call("image/commit", {"snapshotId": snapshot, "ref": "tiny:2"})
+        self.engine.call("image/export", {"ref": "tiny:2", "path": archive + "-layout", "compression": "zstd"})
+        self.engine.call("image/remove", {"ref": "tiny:2"})
         # Nobody listens there: without skopeo it fails as well, by another name.
         self.assertIn(self.engine.send("image/pull", {"ref": "127.0.0.1:1/tiny:1"}).error().code, (1023, 1080))
 

@@ -65,6 +65,16 @@ class SnapshotFileTests(EngineTestCase):
         restored = other.restore(self.import_into(other))
         self.assertEqual(restored.call("fs/read", path="/kept")["data"], "1")
         self.assertEqual(restored.info["image"], "tiny:1")
+        self.assertEqual(os.lstat(self.path).st_uid, os.geteuid(), "the file belongs to who started the engine")
+        # The other store has the image, and nothing that keeps it from collecting garbage.
+        committed = other.call("image/commit", {"snapshotId": restored.snapshot()["id"], "ref": "kept:1"})
+        self.assertEqual((committed["layers"], other.create(image="kept:1").read("/kept")), (2, "1"))
+        layers = os.path.join(self.folder, "other-store", "layers")
+        before = os.listdir(layers)
+        rootfs.build(archive, extra=lambda tar: rootfs.file(tar, "more"))
+        other.call("image/import", {"path": archive, "ref": "more:1"})
+        other.call("image/remove", {"ref": "more:1"})
+        self.eventually(lambda: sorted(os.listdir(layers)) == sorted(before), message="layers are left")
 
     def test_into_the_same_store(self):
         """Beside the original it gets an id of its own; after its deletion it keeps the old one."""

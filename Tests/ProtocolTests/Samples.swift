@@ -145,7 +145,9 @@ enum Samples {
         result(FileCopyIn.self, .init(files: 1, bytes: 3)), result(FileCopyOut.self, .init(files: 1, bytes: 3)),
         result(ImageImport.self, image), result(ImagePull.self, image),
         result(ImageList.self, .init(images: [plainImage, image])), result(ImageGet.self, image),
-        result(ImageRemove.self, NullResult()),
+        result(ImageRemove.self, NullResult()), result(ImageCommit.self, image),
+        result(
+            ImageExport.self, .init(ref: "app:1", path: "/tmp/app.tar", digest: "sha256:00", sizeBytes: 1)),
         result(PortForward.self, PortObject(port: 80, hostAddress: "127.0.0.1", hostPort: 1024)),
         result(PortClose.self, NullResult()),
         result(PortList.self, .init(ports: [PortObject(port: 80, hostAddress: "127.0.0.1", hostPort: 1024)])),

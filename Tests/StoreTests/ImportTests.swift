@@ -288,7 +288,7 @@ struct ImportTests {
             .writeAll(smallArchive().finished())
         #expect(throws: StoreError.self) {
             try store.importImage(
-                from: folder.path + "/archive", as: "x", monitor: ImportMonitor(isCancelled: { true }))
+                from: folder.path + "/archive", as: "x", monitor: ImageMonitor(isCancelled: { true }))
         }
         #expect(try store.staging.entries().isEmpty)
     }

@@ -11,7 +11,7 @@ enum ImageImportHandler: RequestHandler {
         let runtime = try context.runtime
         let options = ImportOptions(context.session.launch)
         let imported = try await BlockingWork.runCancellable { isCancelled in
-            let monitor = ImportMonitor(isCancelled: isCancelled) { context.report($0, "unpacking") }
+            let monitor = ImageMonitor(isCancelled: isCancelled) { context.report($0, "unpacking") }
             do throws(StoreError) {
                 return try runtime.store.importImage(
                     from: params.path, as: params.ref, options: options, monitor: monitor)
@@ -39,7 +39,7 @@ enum ImagePullHandler: RequestHandler {
                 fix: "Install the package skopeo, or bring the image in by `image/import`.")
         }
         let imported = try await BlockingWork.runCancellable { isCancelled in
-            let monitor = ImportMonitor(isCancelled: isCancelled) { context.report($0, "unpacking") }
+            let monitor = ImageMonitor(isCancelled: isCancelled) { context.report($0, "unpacking") }
             do throws(StoreError) {
                 return try runtime.store.pullImage(
                     params.ref, with: skopeo, options: ImportOptions(launch), monitor: monitor
@@ -58,6 +58,52 @@ private func named(_ reference: String, _ error: StoreError) -> any Error {
     case .imageInvalid(let reason): ProtocolError.imageInvalid(reference, reason: reason)
     case .pullFailed(let reason): ProtocolError.pullFailed(reference, reason: reason)
     default: error
+    }
+}
+
+enum ImageCommitHandler: RequestHandler {
+    typealias Request = ImageCommit
+
+    static func handle(_ params: ImageCommit.Params, _ context: RequestContext) async throws -> ImageObject {
+        try HostImageObject.refuse(params.ref, method: Request.method)
+        let manager = try context.runtime.manager
+        let image = try await BlockingWork.runCancellable { isCancelled in
+            do throws(SandboxError) {
+                return try manager.commitImage(params.snapshotID, as: params.ref, isCancelled: isCancelled)
+            } catch {
+                if case .store(let error) = error { throw named(params.ref, error) }
+                throw error
+            }
+        }
+        return ImageObject(image, reference: params.ref)
+    }
+}
+
+enum ImageExportHandler: RequestHandler {
+    typealias Request = ImageExport
+
+    static func handle(_ params: ImageExport.Params, _ context: RequestContext) async throws -> ImageExport.Result {
+        try HostImageObject.refuse(params.ref, method: Request.method)
+        let manager = try context.runtime.manager
+        let owner = context.session.launch.hostOwner
+        let exported = try await BlockingWork.runCancellable { isCancelled in
+            let monitor = ImageMonitor(isCancelled: isCancelled) { context.report($0, "packing") }
+            return try manager.exportImage(
+                params.ref, to: params.path, .init(params.compression), owner: owner, monitor: monitor)
+        }
+        return ImageExport.Result(
+            ref: params.ref, path: params.path, digest: exported.digest.rawValue, sizeBytes: Int(exported.sizeBytes))
+    }
+}
+
+extension LayerCompression {
+    init(_ compression: ImageExport.Compression) {
+        self =
+            switch compression {
+            case .gzip: .gzip
+            case .zstd: .zstd
+            case .none: .none
+            }
     }
 }
 
@@ -108,7 +154,7 @@ extension ImportOptions {
 }
 
 extension RequestContext {
-    fileprivate func report(_ progress: ImportProgress, _ what: String) {
+    fileprivate func report(_ progress: ImageProgress, _ what: String) {
         let percentage = progress.totalBytes > 0 ? Int(100 * progress.completedBytes / progress.totalBytes) : nil
         report(
             .report(

@@ -44,8 +44,9 @@ enum SnapshotExportHandler: RequestHandler {
     static func handle(_ params: SnapshotExport.Params, _ context: RequestContext) async throws -> SnapshotExport.Result
     {
         let manager = try context.runtime.manager
+        let owner = context.session.launch.hostOwner
         let size = try await BlockingWork.runCancellable { isCancelled in
-            try manager.exportSnapshot(params.snapshotID, to: params.path, isCancelled: isCancelled)
+            try manager.exportSnapshot(params.snapshotID, to: params.path, owner: owner, isCancelled: isCancelled)
         }
         return SnapshotExport.Result(path: params.path, sizeBytes: Int(size))
     }

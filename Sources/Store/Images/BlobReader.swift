@@ -7,7 +7,7 @@ import Kernel
 /// read, as libarchive's callbacks want it.
 @safe final class BlobReader {
     private let range: FileRange
-    private let monitor: ImportMonitor
+    private let monitor: ImageMonitor
     private let buffer: UnsafeMutableRawBufferPointer
     private var digest = SHA256()
 
@@ -19,7 +19,7 @@ import Kernel
     /// How much is read at a time, in bytes: few system calls, and still in the processor's cache when it is decompressed.
     private static let readSize = 256 * 1024
 
-    init(_ range: FileRange, _ monitor: ImportMonitor) {
+    init(_ range: FileRange, _ monitor: ImageMonitor) {
         self.range = range
         self.monitor = monitor
         // unsafe: owned by this value and freed by its deinit.

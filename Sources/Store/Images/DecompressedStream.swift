@@ -17,7 +17,7 @@ struct DecompressedStream: ~Copyable {
     private let blocks: BlockLender
 
     /// - Throws: `kernel` when there can be no thread.
-    init(_ blob: FileRange, limits: ImageLimits, monitor: ImportMonitor) throws(StoreError) {
+    init(_ blob: FileRange, limits: ImageLimits, monitor: ImageMonitor) throws(StoreError) {
         blocks = BlockLender(queue)
         try onDisk { [queue] () throws(KernelError) in
             try Thread.start(name: "decompress") {
@@ -75,7 +75,7 @@ final class BlockLender {
 private struct Decompression: ~Copyable {
     private let blob: BlobReader
     private let limits: ImageLimits
-    private let monitor: ImportMonitor
+    private let monitor: ImageMonitor
     private let queue: BlockQueue
     private let archive = ArchiveHandle()
     private var digest = SHA256()
@@ -85,7 +85,7 @@ private struct Decompression: ~Copyable {
 
     private static let tarBlock = 512
 
-    init(_ range: FileRange, _ limits: ImageLimits, _ monitor: ImportMonitor, _ queue: BlockQueue) {
+    init(_ range: FileRange, _ limits: ImageLimits, _ monitor: ImageMonitor, _ queue: BlockQueue) {
         blob = BlobReader(range, monitor)
         self.limits = limits
         self.monitor = monitor

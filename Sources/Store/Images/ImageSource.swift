@@ -22,7 +22,7 @@ enum ImageSource: ~Copyable {
 
     /// - Throws: `imageInvalid`, saying what the path is when it is something else; `kernel` when it cannot be opened.
     static func open(
-        _ path: String, limits: ImageLimits, monitor: ImportMonitor
+        _ path: String, limits: ImageLimits, monitor: ImageMonitor
     ) throws(StoreError) -> ImageSource {
         guard let name = FilePath(path) else { throw .imageInvalid(reason: "its path holds a NUL") }
         // Not blocking, in case it is a fifo.
@@ -48,7 +48,7 @@ enum ImageSource: ~Copyable {
     }
 
     private static func ofFile(
-        _ range: FileRange, _ path: String, _ limits: ImageLimits, _ monitor: ImportMonitor
+        _ range: FileRange, _ path: String, _ limits: ImageLimits, _ monitor: ImageMonitor
     ) throws(StoreError) -> ImageSource {
         let start = try onDisk { () throws(KernelError) in
             try range.file.descriptor.read(at: 0, upTo: 16, expecting: 16)
@@ -66,7 +66,7 @@ enum ImageSource: ~Copyable {
 
     /// Looks into a compressed archive as far as is needed to know what it holds. What is damaged is left to whoever unpacks it.
     private static func compressed(
-        _ range: FileRange, _ limits: ImageLimits, _ monitor: ImportMonitor
+        _ range: FileRange, _ limits: ImageLimits, _ monitor: ImageMonitor
     ) throws(StoreError) -> ImageSource {
         var judge = ArchiveJudge()
         do throws(StoreError) {

@@ -49,7 +49,7 @@ extension Store {
     /// Unpacks a layer by itself.
     /// - Returns: nil when the layers beneath decide about what it holds: then `unpackLayer(_:onTop:)` can.
     func unpackLayer(
-        _ slot: LayerSlot, _ options: ImportOptions, _ monitor: ImportMonitor
+        _ slot: LayerSlot, _ options: ImportOptions, _ monitor: ImageMonitor
     ) throws(StoreError) -> UnpackedLayer? {
         let role: LayerUnpacker.Role = slot.isRootfs ? .rootfs : slot.isLowest ? .lowest : .alone
         return try stagingLayer { facts in
@@ -66,7 +66,7 @@ extension Store {
     ///
     /// - Parameter beneath: the folders of their contents, topmost first.
     func unpackLayer(
-        _ slot: LayerSlot, onTop beneath: [String], _ options: ImportOptions, _ monitor: ImportMonitor
+        _ slot: LayerSlot, onTop beneath: [String], _ options: ImportOptions, _ monitor: ImageMonitor
     ) throws(StoreError) -> UnpackedLayer {
         guard let chainID = slot.chainID else { preconditionFailure("a root filesystem lies on nothing") }
         let unpacked = try stagingLayer { _ in
@@ -123,7 +123,7 @@ extension Store {
     /// - Returns: nil when the layers beneath have to be known.
     private func unpack(
         _ slot: LayerSlot, _ role: LayerUnpacker.Role, into root: borrowing OwnedFD, _ options: ImportOptions,
-        _ monitor: ImportMonitor
+        _ monitor: ImageMonitor
     ) throws(StoreError) -> (BlobFacts, ImportLosses)? {
         do throws(StoreError) {
             let stream = try DecompressedStream(slot.layer.blob, limits: options.limits, monitor: monitor)

@@ -22,7 +22,7 @@ struct LayerUnpacker: ~Copyable {
     let role: Role
     let root: OwnedFD
     let options: ImportOptions
-    private let monitor: ImportMonitor
+    private let monitor: ImageMonitor
     /// What directories get at the end, because making their entries changes their times.
     private(set) var directories: [FilePath: TarEntry] = [:]
     /// What the layer deletes of those beneath; by the folder.
@@ -40,7 +40,7 @@ struct LayerUnpacker: ~Copyable {
     ]
 
     init(
-        _ role: Role, into root: borrowing OwnedFD, options: ImportOptions, monitor: ImportMonitor
+        _ role: Role, into root: borrowing OwnedFD, options: ImportOptions, monitor: ImageMonitor
     ) throws(KernelError) {
         self.role = role
         self.root = try root.duplicate()

@@ -75,7 +75,7 @@ struct ImagePlatform: Equatable, CustomStringConvertible {
     var description: String { "\(system)/\(architecture)" }
 
     /// As Go names the machine, and so OCI.
-    private static var ownArchitecture: String {
+    static var ownArchitecture: String {
         #if arch(x86_64)
             "amd64"
         #elseif arch(arm64)

@@ -19,7 +19,7 @@ extension Store {
     ///   is left behind.
     public func importImage(
         from path: String, as reference: String, options: ImportOptions = ImportOptions(),
-        monitor: ImportMonitor = ImportMonitor()
+        monitor: ImageMonitor = ImageMonitor()
     ) throws(StoreError) -> ImportedImage {
         switch try ImageSource.open(path, limits: options.limits, monitor: monitor) {
         case .rootfs(let archive):
@@ -45,7 +45,7 @@ extension Store {
 
     /// Decompresses a file into one of the store's filesystem that has no name, and goes with its last reader.
     private func decompress(
-        _ archive: FileRange, _ limits: ImageLimits, _ monitor: ImportMonitor
+        _ archive: FileRange, _ limits: ImageLimits, _ monitor: ImageMonitor
     ) throws(StoreError) -> SharedFile {
         let name = FilePath(verbatim: "archive.\(randomHex16())")
         let file = try onDisk { () throws(KernelError) in
@@ -71,7 +71,7 @@ extension Store {
     }
 
     private func importImage(
-        _ contents: ImageContents, as reference: String, _ options: ImportOptions, _ monitor: ImportMonitor
+        _ contents: ImageContents, as reference: String, _ options: ImportOptions, _ monitor: ImageMonitor
     ) throws(StoreError) -> ImportedImage {
         if contents.layers.count > options.limits.maxLayers {
             throw .imageInvalid(reason: "it has more than the limit of \(options.limits.maxLayers) layers")
@@ -105,7 +105,7 @@ extension Store {
     }
 
     private func unpackMissing(
-        _ layers: inout LayersOfImage, _ options: ImportOptions, _ monitor: ImportMonitor
+        _ layers: inout LayersOfImage, _ options: ImportOptions, _ monitor: ImageMonitor
     ) throws(StoreError) {
         let slots = layers.slots
         // The largest first, so that no thread has one left when all others are done.

@@ -42,17 +42,40 @@ def add_busybox(archive: tarfile.TarFile) -> None:
         link(archive, f"bin/{applet}", "busybox")
 
 
-def add_host_programs(archive: tarfile.TarFile) -> None:
-    libraries: set[str] = set()
-    for program in APPLETS:
-        source = next(p for p in (f"/usr/bin/{program}", f"/bin/{program}") if os.path.exists(p))
-        with open(source, "rb") as binary:
-            file(archive, f"bin/{program}", binary.read(), mode=0o755)
-        listing = subprocess.run(["ldd", source], capture_output=True, text=True, check=False).stdout
-        libraries.update(re.findall(r"(/\S+)", listing))
-    for library in sorted(libraries):
-        with open(library, "rb") as binary:
-            file(archive, library[1:], binary.read(), mode=0o755)
+def add_host_programs(archive: tarfile.TarFile, programs: tuple[str, ...] = APPLETS) -> None:
+    """Some of the host's programs and the libraries that they need."""
+    files = [next(p for p in (f"/usr/bin/{name}", f"/bin/{name}") if os.path.exists(p)) for name in programs]
+    for name, source in zip(programs, files):
+        host_file(archive, source, f"bin/{name}")
+    for library in sorted(libraries(files)):
+        host_file(archive, library)
+
+
+def add_python(archive: tarfile.TarFile, modules: str) -> None:
+    """The host's Python, as /usr/bin/python3, with the modules named, and what they import."""
+    code = f"import {modules}, sys; print(*(m.__file__ for m in list(sys.modules.values()) if getattr(m, '__file__', 0)))"
+    command = ["/usr/bin/python3", "-c", code]
+    files = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    encodings = os.path.dirname(subprocess.run(
+        ["/usr/bin/python3", "-c", "import encodings; print(encodings.__file__)"],
+        capture_output=True, text=True, check=True).stdout)  # fmt: skip
+    files += [os.path.join(encodings, name) for name in ("ascii.py", "latin_1.py", "idna.py")]
+    for source in sorted(set(files)):
+        host_file(archive, source)
+    host_file(archive, "/usr/bin/python3", "usr/bin/python3")
+    for library in sorted(libraries([os.path.realpath("/usr/bin/python3"), *(f for f in files if f.endswith(".so"))])):
+        host_file(archive, library)
+
+
+def libraries(programs: list[str]) -> set[str]:
+    """The shared libraries of the host's programs."""
+    listings = [subprocess.run(["ldd", p], capture_output=True, text=True, check=False).stdout for p in programs]
+    return {path for listing in listings for path in re.findall(r"(/\S+)", listing)}
+
+
+def host_file(archive: tarfile.TarFile, source: str, name: str | None = None) -> None:
+    with open(source, "rb") as content:
+        file(archive, name or source[1:], content.read(), mode=0o755)
 
 
 def folder(archive: tarfile.TarFile, name: str, mode: int = 0o755, **fields) -> None:

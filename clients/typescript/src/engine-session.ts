@@ -1,7 +1,7 @@
 import { Cancellation } from './cancellation'
 import { EngineLink } from './engine-link'
 import { ConnectionClosedError } from './errors'
-import type { CallOptions, EngineDescription, IsorunOptions } from './types'
+import type { CallOptions, EngineDescription, IsorunOptions, Progress } from './types'
 
 /** A piece of a command's output. */
 export interface OutputChunk {
@@ -9,8 +9,8 @@ export interface OutputChunk {
     readonly data: string
 }
 
-export interface OutputSubscription {
-    /** To be sent as `outputToken`. */
+/** What is told under a token that is sent with a request, as `outputToken` or `workDoneToken`. */
+export interface Subscription {
     readonly token: string
     end(): void
 }
@@ -34,6 +34,7 @@ export class EngineSession {
     private attempt: Attempt | undefined
     private closed: Promise<void> | undefined
     private readonly outputs = new Map<string, (chunk: OutputChunk) => void>()
+    private readonly progresses = new Map<string, (progress: Progress) => void>()
     private nextToken = 1
 
     constructor(private readonly options: IsorunOptions) {}
@@ -75,10 +76,19 @@ export class EngineSession {
     }
 
     /** Passes the output that the engine sends under a new token to `onChunk`, until it is ended. */
-    subscribeOutput(onChunk: (chunk: OutputChunk) => void): OutputSubscription {
-        const token = `output-${this.nextToken++}`
-        this.outputs.set(token, onChunk)
-        return { token, end: () => this.outputs.delete(token) }
+    subscribeOutput(onChunk: (chunk: OutputChunk) => void): Subscription {
+        return this.subscribe(this.outputs, `output-${this.nextToken++}`, onChunk)
+    }
+
+    /** Passes on how far the request has come that carries a new token, until it is ended. */
+    subscribeProgress(onProgress: (progress: Progress) => void): Subscription {
+        return this.subscribe(this.progresses, `work-${this.nextToken++}`, onProgress)
+    }
+
+    private subscribe<Event>(listeners: Map<string, (event: Event) => void>, token: string,
+                             listener: (event: Event) => void): Subscription {
+        listeners.set(token, listener)
+        return { token, end: () => { listeners.delete(token) } }
     }
 
     private open(): Attempt {
@@ -105,8 +115,19 @@ export class EngineSession {
 
     /** Notifications of other kinds are for clients that asked for them, as the language server protocol has it. */
     private receive(method: string, params: Record<string, unknown>): void {
-        if (method !== 'exec/output' || typeof params.token !== 'string' || typeof params.data !== 'string') return
-        if (params.stream !== 'stdout' && params.stream !== 'stderr') return
-        this.outputs.get(params.token)?.({ stream: params.stream, data: params.data })
+        if (typeof params.token !== 'string') return
+        if (method === 'exec/output') this.receiveOutput(params.token, params)
+        if (method === '$/progress') this.receiveProgress(params.token, params.value)
+    }
+
+    private receiveOutput(token: string, { stream, data }: Record<string, unknown>): void {
+        if (typeof data !== 'string' || (stream !== 'stdout' && stream !== 'stderr')) return
+        this.outputs.get(token)?.({ stream, data })
+    }
+
+    private receiveProgress(token: string, value: unknown): void {
+        if (typeof value !== 'object' || value === null) return
+        const { kind, ...progress } = value as Progress & { kind?: unknown }
+        if (kind === 'report') this.progresses.get(token)?.(progress)
     }
 }

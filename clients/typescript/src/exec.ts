@@ -1,3 +1,4 @@
+import { withCallbacks } from './callbacks'
 import type { EngineSession } from './engine-session'
 import { invalidParams } from './errors/invalid-params'
 import type { CallOptions, Command, ExecOptions, ExecResult, ExecStreamOptions } from './types'
@@ -14,32 +15,17 @@ export function exec(session: EngineSession, sandboxId: string, command: Command
 export async function execStream(session: EngineSession, sandboxId: string, command: Command,
                                  streamOptions: ExecStreamOptions, options: CallOptions): Promise<ExecResult> {
     const { onStdout, onStderr, ...execOptions } = streamOptions
-    const stopper = new AbortController()
-    const forwardAbort = (): void => stopper.abort(options.signal?.reason)
-    let thrown: { error: unknown } | undefined
-    const output = session.subscribeOutput((chunk) => {
-        if (thrown !== undefined) return
+    return withCallbacks(options, async (guard, guarded) => {
+        const output = session.subscribeOutput(({ stream, data }) => {
+            guard(() => (stream === 'stdout' ? onStdout : onStderr)?.(data))
+        })
         try {
-            if (chunk.stream === 'stdout') onStdout?.(chunk.data)
-            else onStderr?.(chunk.data)
-        } catch (error) {
-            thrown = { error }
-            stopper.abort(error)
+            const params = { ...execParams(sandboxId, command, execOptions), outputToken: output.token }
+            return await session.call<ExecResult>('sandbox/exec', params, guarded)
+        } finally {
+            output.end()
         }
     })
-    try {
-        if (options.signal?.aborted === true) forwardAbort()
-        else options.signal?.addEventListener('abort', forwardAbort, { once: true })
-        const params = { ...execParams(sandboxId, command, execOptions), outputToken: output.token }
-        const result = await session.call<ExecResult>('sandbox/exec', params, { ...options, signal: stopper.signal })
-        if (thrown !== undefined) throw thrown.error
-        return result
-    } catch (error) {
-        throw thrown === undefined ? error : thrown.error
-    } finally {
-        options.signal?.removeEventListener('abort', forwardAbort)
-        output.end()
-    }
 }
 
 function execParams(sandboxId: string, command: Command, execOptions: ExecOptions): Record<string, unknown> {

@@ -2,13 +2,14 @@ import { asyncDispose } from './async-dispose'
 import { createParams, networkProfiles } from './create-params'
 import { EngineSession } from './engine-session'
 import { SandboxDestroyedError, SandboxNotFoundError, WrongStateError } from './errors'
+import { discardImage, requestWithProgress } from './images'
 import { Sandbox } from './sandbox'
 import { SandboxLog, usageOf } from './sandbox-log'
 import { snapshotFromWire } from './snapshots'
 import type { WireSnapshot } from './snapshots'
 import type {
-    CallOptions, CreateOptions, EngineDescription, FileChange, IsorunOptions, Labels, NetworkProfile, SandboxInfo,
-    SandboxOverrides, SandboxStats, Snapshot, UsageRecord,
+    CallOptions, CreateOptions, EngineDescription, ExportedImage, ExportImageOptions, FileChange, ImageInfo, IsorunOptions,
+    Labels, NetworkProfile, ProgressOptions, SandboxInfo, SandboxOverrides, SandboxStats, Snapshot, UsageRecord,
 } from './types'
 
 /**
@@ -78,6 +79,51 @@ export class Isorun {
         return (await this.session.call<{ changes: FileChange[] }>('snapshot/diff', { from, to }, options)).changes
     }
 
+    /** The images of the store, and `host`. */
+    async listImages(options: CallOptions = {}): Promise<ImageInfo[]> {
+        return (await this.session.call<{ images: ImageInfo[] }>('image/list', {}, options)).images
+    }
+
+    /** @throws ImageNotFoundError */
+    async getImage(ref: string, options: CallOptions = {}): Promise<ImageInfo> {
+        return this.session.call('image/get', { ref }, options)
+    }
+
+    /**
+     * Brings in an OCI image layout (a folder or an archive), what `docker save` writes, or the archive of a root filesystem.
+     * @throws ImageInvalidError, naming what is refused
+     */
+    async importImage(path: string, ref: string, importOptions: ProgressOptions = {},
+                      options: CallOptions = {}): Promise<ImageInfo> {
+        return this.makeImage('image/import', { path, ref }, importOptions, options)
+    }
+
+    /**
+     * Copies an image from its registry, with the user's own credentials.
+     * @throws PullFailedError, with the registry's reason
+     */
+    async pullImage(ref: string, pullOptions: ProgressOptions = {}, options: CallOptions = {}): Promise<ImageInfo> {
+        return this.makeImage('image/pull', { ref }, pullOptions, options)
+    }
+
+    /** @throws ImageInUseError while a sandbox or snapshot stands on it; ImageNotFoundError, also the second time */
+    async removeImage(ref: string, options: CallOptions = {}): Promise<void> {
+        await this.session.call('image/remove', { ref }, options)
+    }
+
+    /** Makes the files of a snapshot an image. The snapshot must stand on an image of the store, not on `host`. */
+    async commitImage(snapshotId: string, ref: string, options: CallOptions = {}): Promise<ImageInfo> {
+        return this.makeImage('image/commit', { snapshotId, ref }, {}, options)
+    }
+
+    /** Writes an image as an OCI image layout: one archive when the path ends in `.tar`, else a folder. */
+    async exportImage(ref: string, path: string, exportOptions: ExportImageOptions = {},
+                      options: CallOptions = {}): Promise<ExportedImage> {
+        const { onProgress, ...params } = exportOptions
+        return requestWithProgress(
+            this.session, 'image/export', { ...params, ref, path }, { onProgress }, options)
+    }
+
     /** The names that `create` takes as `networkProfile`. */
     async networkProfiles(): Promise<NetworkProfile[]> {
         return networkProfiles()
@@ -104,6 +150,12 @@ export class Isorun {
     /** Closes the client at the end of an `await using` scope. */
     async [asyncDispose](): Promise<void> {
         await this.close()
+    }
+
+    private makeImage(method: string, params: Record<string, unknown>, progressOptions: ProgressOptions,
+                      options: CallOptions): Promise<ImageInfo> {
+        return requestWithProgress<ImageInfo>(this.session, method, params, progressOptions, options,
+            (late) => discardImage(this.session, late))
     }
 
     private attach(info: SandboxInfo): Sandbox {

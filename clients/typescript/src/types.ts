@@ -320,6 +320,47 @@ export interface ForwardedPort {
     hostPort: number
 }
 
+/** How far a long request has come. */
+export interface Progress {
+    /** What is being done, as `downloading`, `unpacking`, `packing`. */
+    message?: string
+    percentage?: number
+    completedBytes?: number
+    totalBytes?: number
+}
+
+export interface ProgressOptions {
+    /** Called some times a second. What it throws cancels the call. */
+    onProgress?: (progress: Progress) => void
+}
+
+export interface ExportImageOptions extends ProgressOptions {
+    /** Of the layers; default `gzip`, which every tool reads. */
+    compression?: 'gzip' | 'zstd' | 'none'
+}
+
+/** An image of the store, or `host`. */
+export interface ImageInfo {
+    /** What it is called. */
+    ref: string
+    digest: string
+    /** What its layers take on disk. */
+    sizeBytes: number
+    layers: number
+    /** RFC 3339. */
+    createdAt: string
+    /** What it asks for: the defaults of sandboxes made from it. `entrypoint` and `cmd` are not run by themselves. */
+    config: { env: Record<string, string>; cwd: string; user: string; entrypoint?: string[]; cmd?: string[] }
+}
+
+export interface ExportedImage {
+    ref: string
+    path: string
+    /** Of the manifest: what other tools know the image by. */
+    digest: string
+    sizeBytes: number
+}
+
 export interface NetworkProfile {
     name: string
     description?: string

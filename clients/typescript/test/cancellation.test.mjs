@@ -11,7 +11,8 @@ const MEMBERS = {
     client: {
         connect: [], create: [{}], restore: ['snap1', {}], get: ['run1'], list: [{}], listSnapshots: [{}],
         getSnapshot: ['snap1'], deleteSnapshot: ['snap1'], diffSnapshots: ['snap1', 'snap2'], usage: [],
-        request: ['x', {}],
+        request: ['x', {}], listImages: [], getImage: ['a:1'], importImage: ['/a', 'a:1', {}], pullImage: ['a:1', {}],
+        removeImage: ['a:1'], commitImage: ['snap1', 'a:1'], exportImage: ['a:1', '/a', {}],
     },
     sandbox: {
         exec: ['never', 1], execStream: ['never', {}], writeFile: ['/a', 'x', {}], readFile: ['/a'],
@@ -25,7 +26,7 @@ const MEMBERS = {
 
 // They answer without the engine, or end it.
 const WITHOUT_SIGNAL = new Set(['constructor', 'close', 'networkProfiles', 'history', 'url', 'attach', 'makeSandbox',
-    'listInfos', 'usageRecord', 'call'])
+    'makeImage', 'listInfos', 'usageRecord', 'call'])
 
 test('every member that waits for the engine is listed here', () => {
     for (const [kind, prototype] of [['client', Isorun.prototype], ['sandbox', Sandbox.prototype]]) {

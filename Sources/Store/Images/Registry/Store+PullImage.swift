@@ -8,8 +8,8 @@ extension Store {
     ///   - report: hears how far the copy is, about ten times a second.
     /// - Throws: `pullFailed`, and what `importImage` throws. On failure nothing is left behind.
     public func pullImage(
-        _ reference: String, with skopeo: Skopeo, options: ImportOptions = ImportOptions(), monitor: ImportMonitor,
-        report: (ImportProgress) -> Void
+        _ reference: String, with skopeo: Skopeo, options: ImportOptions = ImportOptions(), monitor: ImageMonitor,
+        report: (ImageProgress) -> Void
     ) throws(StoreError) -> ImportedImage {
         let scratch = FilePath(verbatim: "pull.\(randomHex16())")
         var imported: ImportedImage?
@@ -24,11 +24,11 @@ extension Store {
             try skopeo.copy(image.name, to: layout, scratch: place) {
                 // What cannot be measured now is measured the next time.
                 if let size = try? TreeSize.measure(folder) {
-                    report(ImportProgress(completedBytes: min(size, image.totalBytes), totalBytes: image.totalBytes))
+                    report(ImageProgress(completedBytes: min(size, image.totalBytes), totalBytes: image.totalBytes))
                 }
                 return monitor.isStopped
             }
-            report(ImportProgress(completedBytes: image.totalBytes, totalBytes: image.totalBytes))
+            report(ImageProgress(completedBytes: image.totalBytes, totalBytes: image.totalBytes))
             imported = try importImage(from: layout, as: reference, options: options, monitor: monitor)
         }
         try discardStaged(scratch)

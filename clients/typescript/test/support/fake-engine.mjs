@@ -135,6 +135,16 @@ const METHODS = {
         else made()
     },
     'snapshot/list': ({ id }) => answer(id, { snapshots: [snapshot()] }),
+    'image/pull': ({ id, params }) => {
+        const progress = (token, value) => send({ method: '$/progress', params: { token, value } })
+        const pulled = () => answer(id, { ref: params.ref })
+        progress('of somebody else', { kind: 'report', percentage: 50 })
+        progress(params.workDoneToken ?? 'none', { kind: 'begin', title: 'image/pull' })
+        progress(params.workDoneToken ?? 'none', { kind: 'report', percentage: 10 })
+        progress(params.workDoneToken ?? 'none', { kind: 'report', percentage: 100 })
+        if (params.ref === 'late') cancelHandlers.set(id, pulled)
+        else pulled()
+    },
     'sandbox/destroy': ({ id }) => answer(id, { status: 'destroyed', cpuMs: 5, memPeakBytes: 6, uptimeMs: 7 }),
     'sandbox/exec': (request) => {
         const [order, ...words] = request.params.command.split(' ')

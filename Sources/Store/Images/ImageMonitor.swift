@@ -1,16 +1,16 @@
 import Kernel
 import Synchronization
 
-/// How far an import has come, in bytes of the compressed layers.
-public struct ImportProgress: Sendable, Equatable {
+/// How far an import, export or pull has come, in bytes of the layers: compressed ones of an import, files of an export.
+public struct ImageProgress: Sendable, Equatable {
     public let completedBytes: Int64
     public let totalBytes: Int64
 }
 
-/// What all threads of an import share: whether to go on, how much was done, and what the limits leave.
-public final class ImportMonitor: Sendable {
+/// What all threads of an import or export share: whether to go on, how much was done, and what the limits leave.
+public final class ImageMonitor: Sendable {
     private let isCancelled: @Sendable () -> Bool
-    private let report: @Sendable (ImportProgress) -> Void
+    private let report: @Sendable (ImageProgress) -> Void
     private let hasFailed = Atomic(false)
     private let read = Atomic<Int64>(0)
     private let unpacked = Atomic<Int64>(0)
@@ -26,16 +26,16 @@ public final class ImportMonitor: Sendable {
     ///   - report: called at most ten times a second, by any thread.
     public init(
         isCancelled: @escaping @Sendable () -> Bool = { false },
-        report: @escaping @Sendable (ImportProgress) -> Void = { _ in }
+        report: @escaping @Sendable (ImageProgress) -> Void = { _ in }
     ) {
         self.isCancelled = isCancelled
         self.report = report
     }
 
     /// For a look at something that will be read again: it can be cancelled, but counts nothing.
-    func uncounted() -> ImportMonitor { ImportMonitor(isCancelled: isCancelled) }
+    func uncounted() -> ImageMonitor { ImageMonitor(isCancelled: isCancelled) }
 
-    /// - Throws: `cancelled`, also when another thread of the import has failed, which then tells why.
+    /// - Throws: `cancelled`, also when another thread has failed, which then tells why.
     func check() throws(StoreError) {
         if isStopped { throw .cancelled }
     }
@@ -59,7 +59,7 @@ public final class ImportMonitor: Sendable {
         if !isDue { return }
         // What is read twice, because a layer had to be unpacked on top of others, counts once.
         let total = total.load(ordering: .relaxed)
-        report(ImportProgress(completedBytes: min(read.load(ordering: .relaxed), total), totalBytes: total))
+        report(ImageProgress(completedBytes: min(read.load(ordering: .relaxed), total), totalBytes: total))
     }
 
     /// - Returns: how many bytes all layers together have unpacked to.
