@@ -88,13 +88,13 @@ class PortTests(EngineTestCase):
 
     def talk(self, forward, data):
         """What comes back; None when the connection is reset."""
-        with self.connect(forward) as connection:
-            try:
+        try:
+            with self.connect(forward) as connection:
                 connection.sendall(data)
                 connection.shutdown(socket.SHUT_WR)
-            except OSError:
-                return None
-            return self.rest(connection)
+                return self.rest(connection)
+        except (ConnectionResetError, BrokenPipeError):
+            return None
 
     def rest(self, connection):
         try:
