@@ -91,7 +91,7 @@ final class Execution: Sendable {
         /// The limits that were run into since the command began.
         let reached: @Sendable () -> Set<SandboxLimit>
         /// Whether `inspect` may find more of them.
-        let wantsInspection: @Sendable () -> Bool
+        let wantsInspection: @Sendable (ExitStatus) -> Bool
         /// Blocks.
         let inspect: @Sendable () -> Void
     }
@@ -142,7 +142,7 @@ final class Execution: Sendable {
 
     /// The process was reaped; its output ends with what is in the pipes now. On the event loop's thread.
     func exited(_ exit: InitChannel.Exit) {
-        if accounting.wantsInspection() { inBackground("inspection", accounting.inspect) }
+        if accounting.wantsInspection(exit.status) { inBackground("inspection", accounting.inspect) }
         end(.exited(exit))
     }
 

@@ -14,7 +14,12 @@ final class Housekeeping: Sendable {
     /// Deletions that follow each other within this time are collected together: a collection reads the whole store.
     private static let collectionDelay = DispatchTimeInterval.milliseconds(500)
 
+    /// What is deleted waits for so long, for company and for a moment in which no request wants the processor and the disk: a
+    /// snapshot is often followed by another request at once.
+    private static let deletionDelay = DispatchTimeInterval.milliseconds(100)
+
     private let store: Store
+    private let deletionIsQueued = Atomic(false)
     private let collectionIsQueued = Atomic(false)
     private let replenishmentIsQueued = Atomic(false)
     private let queue = DispatchQueue(label: "housekeeping", qos: .utility)
@@ -34,8 +39,13 @@ final class Housekeeping: Sendable {
         }
     }
 
+    /// Deletes what is in the trash, a moment later. Several requests are answered by one deletion.
     func emptyTrash() {
-        queue.async { [self] in deleteTrash() }
+        if deletionIsQueued.exchange(true, ordering: .acquiringAndReleasing) { return }
+        queue.asyncAfter(deadline: .now() + Self.deletionDelay) { [self] in
+            deletionIsQueued.store(false, ordering: .releasing)
+            deleteTrash()
+        }
     }
 
     /// Deletes what is in the trash, again when something of it is still in use: the kernel lets go of a dead sandbox's
@@ -92,8 +102,10 @@ final class Housekeeping: Sendable {
 
     /// Waits until everything that was asked for is done.
     func finish() {
-        emptyTrash()
-        queue.sync { collectQueuedGarbage() }
+        queue.sync {
+            collectQueuedGarbage()
+            deleteTrash()
+        }
         replenishment.sync {}
     }
 }

@@ -92,11 +92,14 @@ while True:
         self.assertEqual(box.exec(["/usr/bin/python3", "-c", program])["limits"], ["disk"])
         self.eventually(lambda: box.exec("echo x > /root/y")["exitCode"] == 0)
         self.assert_fails(1061, "NoSpace", box.write, "/root/y", "x" * (33 << 20))
-        # What was sealed counts, too: a fork of a full sandbox is full.
+        # What was sealed counts as long as it can be seen: a fork of a full sandbox is full.
         box.exec("cat /dev/zero > /root/file")
         child = box.fork()[0]
         child.exec("true")
         self.assertEqual(child.exec("echo x > /root/y")["exitCode"], 153)
+        for other in (child, box):
+            other.output("rm /root/file")
+            other.output("head -c 20M /dev/zero > /root/other")
         told = [p for p in self.engine.params_of("sandbox/limitReached") if p["sandboxId"] in (box.id, child.id)]
         self.assertEqual({p["limit"] for p in told}, {"disk"})
         self.assertEqual(self.neighbour.output("head -c 50M /dev/zero > /f; wc -c < /f"), f"{50 << 20}\n")

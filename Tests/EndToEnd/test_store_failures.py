@@ -120,10 +120,3 @@ class SmallStoreTests(EngineTestCase):
         self.remount("rw")
         engine = self.start_engine(store=self.small_store)
         self.assertEqual(engine.restore(snapshot).output("echo alive"), "alive\n")
-
-    def test_the_disk_limit_of_a_sandbox(self):
-        engine = self.start_engine(store=self.small_store)
-        if engine.capabilities["limits"]["disk"] == "none":
-            self.skipTest("this engine does not limit disk space here, and says so in its capabilities")
-        box = engine.create(diskMiB=16)
-        self.assertNotEqual(box.exec("head -c 40M /dev/zero > /root/fill; sync; sleep 3")["exitCode"], 0)

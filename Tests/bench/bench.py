@@ -182,7 +182,7 @@ class Bench:
         destroy(wire, box)
 
     def snapshot(self, wire: Wire, name: str, size: int) -> None:
-        box = wire.create()
+        box = wire.create(diskMiB=1 << 14)
         snapshots = []
 
         def write():

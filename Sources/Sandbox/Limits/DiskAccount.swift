@@ -11,12 +11,15 @@ final class DiskAccount: Sendable {
     private static let waitWhenFull = Duration.milliseconds(200)
     /// At most one part in so many of the time is spent on walks.
     private static let rest = 10
+    /// A walk that nobody minds.
+    private static let quick = Duration.milliseconds(5)
 
     private struct State {
         var bytes: Int64 = 0
         /// The filesystem's free bytes when that was measured; nil: it never was.
         var freeThen: Int64?
         var next = ContinuousClock.now
+        var duration = Duration.zero
         /// What it had when its processes were kept from writing; nil while they may write.
         var bytesWhenFull: Int64?
         /// How many requests write files of it.
@@ -28,6 +31,7 @@ final class DiskAccount: Sendable {
     private let state = Mutex(State())
 
     var isFull: Bool { state.withLock { $0.bytesWhenFull != nil } }
+    var isQuickToMeasure: Bool { state.withLock { $0.duration <= Self.quick } }
     var isBeingWritten: Bool { state.withLock { $0.writers > 0 } }
 
     func beginWriting() { state.withLock { $0.writers += 1 } }
@@ -67,6 +71,7 @@ final class DiskAccount: Sendable {
         state.withLock { state in
             state.bytes = bytes
             state.freeThen = free
+            state.duration = duration
             let wait = state.bytesWhenFull == nil ? Self.longestWait : Self.waitWhenFull
             state.next = .now + max(wait, duration * Self.rest)
         }

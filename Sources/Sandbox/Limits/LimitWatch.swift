@@ -148,7 +148,7 @@ final class LimitWatch: Sendable {
             let (record, incarnation, limits) = sandbox.state.withLock { ($0.record, $0.incarnation, $0.config.limits) }
             let begun = ContinuousClock.now
             let (free, named) = try onStore { () throws(StoreError) in
-                (try store.freeBytes(), try store.diskUsage(of: record))
+                (try store.freeBytes(), try used(by: record, limit: limits.diskBytes))
             }
             guard let incarnation else { return }
             try onKernel { () throws(KernelError) in
@@ -157,6 +157,13 @@ final class LimitWatch: Sendable {
                 try enforce(limits.diskBytes, bytes, on: sandbox, incarnation)
             }
         }
+    }
+
+    /// What counts for the limit. Only a sandbox that has more on the disk is worth the longer walk.
+    private func used(by record: SandboxRecord, limit: Int64) throws(StoreError) -> Int64 {
+        let all = try store.diskUsage(of: record)
+        if all < limit || record.layers.isEmpty { return all }
+        return min(all, try store.visibleUsage(of: record))
     }
 
     private func enforce(

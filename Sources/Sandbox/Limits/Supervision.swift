@@ -48,7 +48,10 @@ extension Sandbox {
                 if disk.isFull { reached.insert(.disk) }
                 return reached
             },
-            wantsInspection: { [self] in disk.isFull || supervision.watch.mayBeFull(self) },
+            wantsInspection: { [self] status in
+                // What others free meanwhile hides what a command has taken; a failure is worth a look of its own.
+                disk.isFull || status != .exited(0) && disk.isQuickToMeasure || supervision.watch.mayBeFull(self)
+            },
             inspect: { [self] in
                 // What cannot be measured now is looked at again by the watch.
                 try? supervision.watch.measure(self)
