@@ -65,6 +65,9 @@ extension SandboxManager {
         on ground: SandboxGround? = nil
     ) throws(SandboxError) -> Sandbox {
         let begun = ContinuousClock.now
+        try takePlace()
+        var isBorn = false
+        defer { if !isBorn { givePlaceBack() } }
         let base = try bases.base(of: image)
         let ready = image == .host && layers.isEmpty ? try hostRoots.take() : nil
         let record = try onStore { () throws(StoreError) in
@@ -84,7 +87,8 @@ extension SandboxManager {
                 .init(
                     record: record, config: config, status: .creating, incarnation: incarnation,
                     runtimeReport: processes?.report),
-                createMs: (ContinuousClock.now - begun).milliseconds)
+                createMs: (ContinuousClock.now - begun).milliseconds, supervision)
+            isBorn = true
             register(sandbox)
             change(sandbox, to: .running)
             watch(incarnation, of: sandbox)
@@ -105,10 +109,12 @@ extension SandboxManager {
         nextProcessNumber: Int = 1, on ground: SandboxGround? = nil
     ) throws(SandboxError) -> Incarnation {
         let table = try runtime?.processTable(of: source)
+        let folders = try hostFolders.make(config.mounts)
         let ground = if let ground { ground } else { try self.ground(for: config) }
         let incarnation = try Incarnation(
             ground, id: id.rawValue, hostname: config.hostname ?? id.rawValue, limits: config.limits,
-            nameServer: Uplink.nameServer(of: config.network), root: root, store: store.path, workshop: bases.workshop,
+            nameServer: Uplink.nameServer(of: config.network), root: root, folders: folders, store: store.path,
+            workshop: bases.workshop,
             processTable: ProcessTable(
                 of: id.rawValue, nextNumber: max(nextProcessNumber, table?.nextNumber ?? 1), observer: processObserver,
                 loop: ingredients.loop),
@@ -118,6 +124,8 @@ extension SandboxManager {
             // Processes find the network that they had, and rules in force.
             try incarnation.uplink?.waitUntilReady()
             try incarnation.restore(runtime, table, of: source, filter: ingredients.filter)
+            // They may have been captured in a sandbox that was full.
+            try onKernel { () throws(KernelError) in try incarnation.allowWriting() }
         } catch {
             incarnation.destroy()
             throw error
