@@ -50,7 +50,7 @@ extension Sandbox {
             },
             wantsInspection: { [self] status in
                 // What others free meanwhile hides what a command has taken; a failure is worth a look of its own.
-                disk.isFull || status != .exited(0) && disk.isQuickToMeasure || supervision.watch.mayBeFull(self)
+                disk.isFull || status != .exited(code: 0) && disk.isQuickToMeasure || supervision.watch.mayBeFull(self)
             },
             inspect: { [self] in
                 // What cannot be measured now is looked at again by the watch.
