@@ -65,7 +65,7 @@ extension SandboxManager {
     ) throws(SandboxError) -> Sandbox {
         let begun = ContinuousClock.now
         let base = try bases.base(of: image)
-        let ready = image == .host && layers.isEmpty ? try hostRoots.take() : nil
+        let ready = layers.isEmpty ? try readyRoots.take(of: image) : nil
         let record = try onStore { () throws(StoreError) in
             try store.createSandbox(
                 NewSandbox(
