@@ -42,7 +42,7 @@ final class EngineRuntime: Sendable {
         }
         capabilities = Capabilities(
             runtimeState: .init(supported: true),
-            network: [.none],
+            network: (SandboxNetwork(mode: .nat).obstacle == nil ? [.nat] : []) + [.none],
             limits: .init(
                 memory: .init(manager.limits.memory), cpu: .init(manager.limits.cpu), pids: .init(manager.limits.pids),
                 disk: .init(manager.limits.disk)),

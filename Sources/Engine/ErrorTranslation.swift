@@ -54,6 +54,15 @@ enum ErrorTranslation {
         case .hostUnsupported(let feature, let reason, let fix):
             .hostUnsupported(feature: feature, reason: reason, fix: fix)
         case .networkUnavailable(let reason, let fix): .networkUnavailable(reason: reason, fix: fix)
+        case .portForwarded(let forwarded):
+            .invalidParams(
+                method: "port/forward", field: "hostPort",
+                "is not the one that port \(forwarded.port) is forwarded from already, \(forwarded.hostPort); close that first"
+            )
+        case .portNotForwarded(let port):
+            .invalidParams(method: "port/close", field: "port", "is \(port), which is not forwarded")
+        case .hostPortTaken(let port, let reason):
+            .invalidParams(method: "port/forward", field: "hostPort", "cannot be \(port): \(reason)")
         case .processNotFound(let id): .processNotFound(id)
         case .standardInputClosed(let id): .stdinClosed(id)
         case .noTerminal(let id):

@@ -16,6 +16,7 @@ public enum Registry {
         FileMove.self, FileCopyIn.self, FileCopyOut.self,
         ImageImport.self, ImagePull.self, ImageList.self, ImageGet.self, ImageRemove.self, ImageCommit.self,
         ImageExport.self,
+        PortForward.self, PortClose.self, PortList.self,
         EngineInfo.self, EngineStats.self, EngineCollectGarbage.self,
     ]
 

@@ -11,6 +11,9 @@ import Synchronization
 final class Incarnation: Sendable {
     let namespaces: NamespaceSet
     private let identity: IdentityFiles
+    /// Nil in a sandbox without outbound connections.
+    let uplink: Uplink?
+    let forwards: PortForwards
     let processes: ProcessTree
     /// What of the processes has an id.
     let processTable: ProcessTable
@@ -30,16 +33,19 @@ final class Incarnation: Sendable {
     ///
     /// On failure the set is destroyed.
     init(
-        _ namespaces: NamespaceSet, id: String, hostname: String, limits: SandboxLimits, root: RootFilesystem,
-        store: String, workshop: String, processTable: ProcessTable, loop: EventLoop
+        _ namespaces: NamespaceSet, id: String, hostname: String, limits: SandboxLimits, network: SandboxNetwork,
+        root: RootFilesystem, store: String, workshop: String, processTable: ProcessTable, loop: EventLoop
     ) throws(SandboxError) {
+        // First, because it takes longest, beside what follows.
+        let uplink = network.mode == .nat ? Uplink(network, of: namespaces.process, loop: loop) : nil
         do throws(SandboxError) {
             let identity = try onKernel { () throws(KernelError) in
                 try namespaces.controlGroup.apply(limits)
                 if !namespaces.controlGroup.limitsProcesses {
                     try namespaces.process.limitProcesses(to: limits.pidsMax)
                 }
-                return try IdentityFiles(id: id, hostname: hostname, workshop: workshop)
+                return try IdentityFiles(
+                    id: id, hostname: hostname, nameServer: Uplink.nameServer(of: network), workshop: workshop)
             }
             let former = try RootSwitch.perform(
                 root, store: store, identity: identity, hostname: hostname, in: namespaces.process)
@@ -48,9 +54,12 @@ final class Incarnation: Sendable {
             processes = try onKernel { () throws(KernelError) in try ProcessTree(ofInit: namespaces.process.pid) }
             nullDevice = try onKernel { () throws(KernelError) in try OwnedFD.open("/dev/null", .readWrite) }
         } catch {
+            uplink?.end()
             namespaces.destroy()
             throw error
         }
+        self.uplink = uplink
+        forwards = PortForwards(to: namespaces.process, loop: loop)
         self.namespaces = namespaces
         self.processTable = processTable
         self.loop = loop
@@ -211,6 +220,7 @@ final class Incarnation: Sendable {
 
     /// Kills every process. `destroy` waits until they are gone.
     func kill() {
+        endNetwork()
         dependentCaptures.wait()
         processTable.cutOff()
         namespaces.process.kill()
@@ -218,9 +228,15 @@ final class Incarnation: Sendable {
 
     /// Kills every process and waits until they are gone. Commands under way end with what they had printed.
     func destroy() {
+        endNetwork()
         dependentCaptures.wait()
         processTable.cutOff()
         namespaces.destroy()
         processTable.interrupt()
+    }
+
+    private func endNetwork() {
+        forwards.end()
+        uplink?.end()
     }
 }

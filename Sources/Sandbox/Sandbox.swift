@@ -79,6 +79,7 @@ public final class Sandbox: Sendable {
     public func execute(
         _ command: SandboxCommand, _ options: ExecutionOptions
     ) async throws(ExecutionFailure) -> CommandResult {
+        do throws(SandboxError) { try await waitForNetwork() } catch { throw .refused(error) }
         let under = Mutex<(execution: Execution?, isCancelled: Bool)>((nil, false))
         let result = await withTaskCancellationHandler {
             await withCheckedContinuation {
@@ -102,6 +103,17 @@ public final class Sandbox: Sendable {
             execution?.cancel()
         }
         return try result.get()
+    }
+
+    /// Waits until the running sandbox has its outbound connections, if it has any: what starts finds them.
+    ///
+    /// - Throws: `networkUnavailable`; the next one tries again.
+    func waitForNetwork() async throws(SandboxError) {
+        guard let uplink = try running().uplink else { return }
+        let failure = await withCheckedContinuation { continuation in
+            uplink.whenReady { continuation.resume(returning: $0) }
+        }
+        if let failure { throw failure }
     }
 
     private func start(

@@ -10,21 +10,6 @@ extension Sandbox {
     public enum Status: String, Sendable {
         case creating, running, hibernated, destroyed, error
     }
-
-    public enum NetworkMode: String, Sendable {
-        case nat, none
-    }
-}
-
-/// The network that a sandbox has, and why not another where one was wished for.
-public struct SandboxNetwork: Sendable, Equatable {
-    public var mode: Sandbox.NetworkMode
-    public var reason: String?
-
-    public init(mode: Sandbox.NetworkMode, reason: String? = nil) {
-        self.mode = mode
-        self.reason = reason
-    }
 }
 
 /// Where a sandbox came from, when it was not created from an image.
@@ -78,13 +63,13 @@ extension Sandbox {
         public var environment: [String: String]
         public var vcpus: Int?
         public var memMiB: Int?
-        public var network: Sandbox.NetworkMode?
+        public var network: SandboxNetwork?
         public var idleTimeoutSec: Int?
 
         public init(
             name: String? = nil, labels: [String: String]? = nil, environment: [String: String] = [:],
             vcpus: Int? = nil,
-            memMiB: Int? = nil, network: Sandbox.NetworkMode? = nil, idleTimeoutSec: Int? = nil
+            memMiB: Int? = nil, network: SandboxNetwork? = nil, idleTimeoutSec: Int? = nil
         ) {
             self.name = name
             self.labels = labels
@@ -112,6 +97,7 @@ extension SandboxConfig {
         config.environment.merge(overrides.environment) { _, new in new }
         config.limits.vcpus = overrides.vcpus ?? limits.vcpus
         config.limits.memMiB = overrides.memMiB ?? limits.memMiB
+        config.network = overrides.network ?? network
         config.idleTimeoutSec = overrides.idleTimeoutSec ?? idleTimeoutSec
         config.ancestors = [ancestor] + ancestors
         config.origin = origin

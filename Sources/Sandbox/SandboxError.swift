@@ -29,6 +29,11 @@ public enum SandboxError: Error {
     case runtimeStateUnsupported([UnsupportedProcess])
     case hostUnsupported(feature: String, reason: String, fix: String)
     case networkUnavailable(reason: String, fix: String)
+    /// From another port of the host than was asked for.
+    case portForwarded(ForwardedPort)
+    case portNotForwarded(UInt16)
+    /// 0: no port of the host is free.
+    case hostPortTaken(UInt16, reason: String)
     case snapshotIncompatible(id: String, reason: String)
     /// Of a snapshot or a hibernated sandbox.
     case runtimeStateCorrupt(id: String, reason: String)

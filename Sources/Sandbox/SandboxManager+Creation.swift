@@ -103,13 +103,15 @@ extension SandboxManager {
         let table = try runtime?.processTable(of: source)
         let incarnation = try Incarnation(
             try namespaceSets.take(), id: id.rawValue, hostname: config.hostname ?? id.rawValue, limits: config.limits,
-            root: root, store: store.path, workshop: bases.workshop,
+            network: config.network, root: root, store: store.path, workshop: bases.workshop,
             processTable: ProcessTable(
                 of: id.rawValue, nextNumber: max(nextProcessNumber, table?.nextNumber ?? 1), observer: processObserver,
                 loop: ingredients.loop),
             loop: ingredients.loop)
         guard let runtime, let table else { return incarnation }
         do throws(SandboxError) {
+            // Processes find the network that they had, and rules in force.
+            try incarnation.uplink?.waitUntilReady()
             try incarnation.restore(runtime, table, of: source, filter: ingredients.filter)
         } catch {
             incarnation.destroy()

@@ -1,11 +1,9 @@
 """Programs that people run, through snapshot, restore, fork, rollback, hibernation and resume: state after is state without."""
 
-import json
 import os
 import shutil
-import time
 
-from harness.runtime import RuntimeTestCase
+from harness.counting import CountingTestCase
 
 #: How much the Python program holds: 500 shows what a large process costs, less keeps the suite quick.
 PYTHON_MEGABYTES = int(os.environ.get("ISORUN_PYTHON_MEGABYTES", "64"))
@@ -79,52 +77,50 @@ if (isMainThread) {
 }
 """
 
+# Two threads that count, one of them in a pool, and memory that the collector moves while garbage comes and goes.
+JAVA = """
+import java.nio.file.*;
+import java.util.*;
+import java.util.concurrent.*;
+public class Main {
+    static volatile long counted, pooled;
+    public static void main(String[] arguments) throws Exception {
+        var kept = new HashMap<Integer, byte[]>();
+        for (int i = 0; i < 2000; i++) kept.put(i, ("value " + i).getBytes());
+        Executors.newScheduledThreadPool(1, task -> { var t = new Thread(task); t.setDaemon(true); return t; })
+            .scheduleAtFixedRate(() -> pooled++, 1, 1, TimeUnit.MILLISECONDS);
+        while (true) {
+            counted++;
+            var garbage = new ArrayList<byte[]>();
+            for (int i = 0; i < 100; i++) garbage.add(new byte[10000]);
+            boolean intact = garbage.size() == 100;
+            for (int i = 0; i < 2000; i++) intact &= Arrays.equals(kept.get(i), ("value " + i).getBytes());
+            var fresh = Path.of("/tmp/state.new");
+            Files.writeString(fresh, "{\\"counts\\": [" + counted + ", " + pooled + "], \\"intact\\": " + intact + "}");
+            Files.move(fresh, Path.of("/tmp/state"), StandardCopyOption.ATOMIC_MOVE);
+            Thread.sleep(5);
+        }
+    }
+}
+"""
 
-class RealProgramTests(RuntimeTestCase):
+
+class RealProgramTests(CountingTestCase):
     # Programs that tell their state by a file
 
-    def start(self, program: list[str]):
-        box = self.engine.create()
-        box.write("/tmp/program", program[-1])
-        words = " ".join([*program[:-1], "/tmp/program"])
-        box.output(f"setsid {words} < /dev/null > /tmp/log 2>&1 &")
-        return box
-
-    def state(self, box) -> dict:
-        """What the program says now; what it has said before does not count."""
-        box.exec("rm -f /tmp/state")
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
-            shown = box.exec("cat /tmp/state 2>/dev/null")["stdout"]
-            if shown:
-                return json.loads(shown)
-            time.sleep(0.02)
-        self.fail(f"the program does not run: {box.exec('cat /tmp/log; ps -ef')['stdout']}")
-
-    def exercise_counting(self, program: list[str]) -> None:
-        box = self.start(program)
-        least = self.state(box)["counts"]
-
-        def check(other, where):
-            state = self.state(other)
-            self.assertTrue(state["intact"], where)
-            for now, before in zip(state["counts"], least):
-                self.assertGreaterEqual(now, before, f"{where}: it has begun anew")
-            later = self.state(other)["counts"]
-            for now, then in zip(state["counts"], later):
-                self.assertGreaterEqual(then, now, f"{where}: it does not go on")
-
-        check(box, "before anything")
-        self.live_through(box, check)
-
     def test_python_with_threads(self):
-        self.exercise_counting(["/usr/bin/python3", PYTHON.format(megabytes=8)])
+        self.exercise_counting(self.start(["/usr/bin/python3", PYTHON.format(megabytes=8)]))
 
     def test_node_with_a_worker(self):
-        self.exercise_counting(["node", NODE])
+        self.exercise_counting(self.start(["node", NODE]))
+
+    def test_java_with_a_pool(self):
+        if not shutil.which("javac"):
+            self.skipTest("a Java compiler is not installed")
+        self.exercise_counting(self.start(["java", "-Xmx48m", "-XX:+UseSerialGC", "--source 11", JAVA]))
 
     def test_a_pipeline_in_mid_flow(self):
-        self.exercise_counting(["sh", PIPELINE])
+        self.exercise_counting(self.start(["sh", PIPELINE]))
 
     def test_forks_of_python_share_its_memory_and_go_their_own_ways(self):
         box = self.start(["/usr/bin/python3", PYTHON.format(megabytes=PYTHON_MEGABYTES)])
@@ -198,4 +194,20 @@ class RealProgramTests(RuntimeTestCase):
             self.type(other, "G", "line-5000")
             self.type(other, "10g", "line-10")
 
+        self.live_through(box, check)
+
+    def test_vim(self):
+        editor = shutil.which("vim") or shutil.which("vim.tiny")
+        if not editor:
+            self.skipTest("vim is not installed")
+        box = self.start_in_terminal(f"env TERM=xterm {editor} -u NONE /tmp/text")
+        self.type(box, ":call setline(1, 'kept')\r", "kept")
+
+        def check(other, where):
+            self.type(other, ":s/kept/changed/\r", "changed")
+            self.type(other, ":undo\r", "1 change; before")
+            self.type(other, ":w! /tmp/written\r", "5 bytes written")
+            self.assertEqual(other.read("/tmp/written"), "kept\n", where)
+
+        check(box, "before anything")
         self.live_through(box, check)

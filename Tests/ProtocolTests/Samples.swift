@@ -17,7 +17,8 @@ enum Samples {
     static let fullSandbox = SandboxObject(
         id: "run0123456789abcdef", name: "box\n1", labels: ["job": "42"], status: .running, image: "host",
         env: ["LANG": "C.UTF-8"], cwd: "/", user: "root", hostname: "box", vcpus: 1, memMiB: 1024, diskMiB: 4096,
-        pidsMax: 1024, network: .init(mode: .none, reason: "pasta is not installed"), createTime: .microseconds(1234),
+        pidsMax: 1024, network: .init(mode: .nat, reason: "none", allow: ["*:443"], deny: ["10.0.0.0/8"]),
+        createTime: .microseconds(1234),
         createdAt: time, parent: .snapshot("snap0123456789abcdef"), timeoutSec: 0, runtime: runtime)
     static let smallSandbox = {
         var sandbox = fullSandbox
@@ -147,6 +148,9 @@ enum Samples {
         result(ImageRemove.self, NullResult()), result(ImageCommit.self, image),
         result(
             ImageExport.self, .init(ref: "app:1", path: "/tmp/app.tar", digest: "sha256:00", sizeBytes: 1)),
+        result(PortForward.self, PortObject(port: 80, hostAddress: "127.0.0.1", hostPort: 1024)),
+        result(PortClose.self, NullResult()),
+        result(PortList.self, .init(ports: [PortObject(port: 80, hostAddress: "127.0.0.1", hostPort: 1024)])),
         result(EngineInfo.self, .init(version: "0.1.0", capabilities: capabilities, host: host)),
         result(
             EngineStats.self,

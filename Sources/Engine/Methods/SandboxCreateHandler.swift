@@ -6,7 +6,7 @@ enum SandboxCreateHandler: RequestHandler {
 
     static func handle(_ params: SandboxCreate.Params, _ context: RequestContext) async throws -> SandboxObject {
         let runtime = try context.runtime
-        let network = try NetworkChoice.resolve(params.network)
+        let network = try NetworkChoice.resolve(params.network, method: method)
         for mount in params.mounts where mount.mode != .copy {
             throw ProtocolError.hostUnsupported(
                 feature: "mounts with mode `\(mount.mode.rawValue)`",

@@ -53,10 +53,15 @@ public enum TimeoutAction: String, WireChoice {
 }
 
 public struct NetworkParams: ParamsDecodable {
-    public let mode: NetworkMode
+    /// Nil: `nat`, or without rules the best there is.
+    public let mode: NetworkMode?
+    public let allow: [String]
+    public let deny: [String]
 
     public init(from fields: inout ParamsDecoder) throws(ProtocolError) {
-        mode = try fields.required("mode", .choice)
+        mode = try fields.optional("mode", .choice)
+        allow = try fields.optional("allow", .array(of: .argument, count: FieldLimit.networkRules), default: [])
+        deny = try fields.optional("deny", .array(of: .argument, count: FieldLimit.networkRules), default: [])
     }
 }
 

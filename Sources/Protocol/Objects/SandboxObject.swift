@@ -21,13 +21,18 @@ public struct SandboxObject: Equatable, Sendable, JSONEncodable {
     public struct Network: Equatable, Sendable, JSONEncodable {
         public let mode: NetworkMode
         public let reason: String?
+        /// Nil: there are none.
+        public let allow: [String]?
+        public let deny: [String]?
 
-        public init(mode: NetworkMode, reason: String? = nil) {
+        public init(mode: NetworkMode, reason: String? = nil, allow: [String]? = nil, deny: [String]? = nil) {
             self.mode = mode
             self.reason = reason
+            self.allow = allow
+            self.deny = deny
         }
 
-        public var json: JSONValue { .fields(["mode": mode, "reason": reason]) }
+        public var json: JSONValue { .fields(["mode": mode, "reason": reason, "allow": allow, "deny": deny]) }
     }
 
     public var id: String

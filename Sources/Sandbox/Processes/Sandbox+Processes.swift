@@ -17,6 +17,7 @@ extension Sandbox {
     public func startProcess(
         _ command: SandboxCommand, _ options: ProcessOptions
     ) async throws(SandboxError) -> ProcessDescription {
+        try await waitForNetwork()
         let result = await withCheckedContinuation {
             (continuation: CheckedContinuation<Result<ManagedProcess, SandboxError>, Never>) in
             do throws(SandboxError) {

@@ -43,11 +43,13 @@ export interface Mount {
 }
 
 export interface NetworkOptions {
-    /** The engine's own way to choose: `nat`, or `none` for loopback only. */
+    /** `nat` for outbound connections, or `none` for loopback only. Default: `nat` where rules are given or it can be had. */
     mode?: NetworkMode
-    /** Host rules of the hosted service. The local engine has none and refuses them. */
+    /**
+     * A connection is permitted if one of these rules matches it, or there is none, and no rule of `deny` does. Each is
+     * `HOST`, `HOST:PORT` or `HOST:FIRST-LAST`; HOST is an IPv4 address, a network as `10.0.0.0/8`, a name, `*.name`, or `*`.
+     */
     allow?: readonly string[]
-    /** Host rules of the hosted service. The local engine has none and refuses them. */
     deny?: readonly string[]
 }
 
@@ -89,7 +91,7 @@ export interface SandboxOverrides {
     env?: Readonly<Record<string, string>>
     vcpus?: number
     memMiB?: number
-    network?: { mode: NetworkMode }
+    network?: NetworkOptions
     timeoutSec?: number
 }
 
@@ -116,7 +118,7 @@ export interface SandboxInfo {
     diskMiB: number
     pidsMax: number
     /** What the sandbox got; `reason` says why it is `none` where nothing was asked for. */
-    network: { mode: NetworkMode; reason?: string }
+    network: { mode: NetworkMode; reason?: string; allow?: string[]; deny?: string[] }
     /** How long the creation took, in milliseconds. */
     createMs: number
     /** RFC 3339. */
@@ -308,6 +310,14 @@ export interface ProcessVerdict {
     verdict: 'kept' | 'lost'
     reason?: string
     resets: unknown[]
+}
+
+/** A port of a sandbox that is reached on the host. */
+export interface ForwardedPort {
+    /** In the sandbox. */
+    port: number
+    hostAddress: string
+    hostPort: number
 }
 
 /** How far a long request has come. */
