@@ -4,11 +4,14 @@ import { NotSupportedError, SandboxDestroyedError, SandboxNotFoundError } from '
 import { exec, execStream } from './exec'
 import { readWholeFile, writeWholeFile } from './files'
 import type { SandboxLog } from './sandbox-log'
+import { SandboxProcess } from './sandbox-process'
 import { snapshotFromWire } from './snapshots'
 import type { WireSnapshot } from './snapshots'
 import type {
-    CallOptions, Command, CommitOptions, CommitResult, DestroyResult, DiffOptions, DirectoryEntry, ExecOptions, ExecResult, ExecStreamOptions, FileChange,
-    ForkOptions, ForwardedPort, Labels, ProcessVerdict, RaceChild, RaceEntry, RaceOptions, SandboxInfo, SandboxStats, Snapshot, SnapshotOptions, WriteFileOptions,
+    CallOptions, Command, CommitOptions, CommitResult, DestroyResult, DiffOptions, DirectoryEntry,
+    ExecOptions, ExecResult, ExecStreamOptions, FileChange, ForkOptions, ForwardedPort, Labels, ProcessInfo,
+    ProcessVerdict, RaceChild, RaceEntry, RaceOptions, SandboxInfo, SandboxStats, Snapshot, SnapshotOptions,
+    StartProcessOptions, WriteFileOptions,
 } from './types'
 
 const MAX_PORT = 65535
@@ -85,6 +88,26 @@ export class Sandbox {
     async execStream(command: Command, streamOptions: ExecStreamOptions = {},
                      options: CallOptions = {}): Promise<ExecResult> {
         return execStream(this.context.session, this.id, command, streamOptions, options)
+    }
+
+    /** Starts a process that lives on: in snapshots, restores, forks and hibernation too. */
+    async startProcess(command: Command, startOptions: StartProcessOptions = {},
+                       options: CallOptions = {}): Promise<SandboxProcess> {
+        return SandboxProcess.start(this.context.session, this.id, command, startOptions, options)
+    }
+
+    /** The processes that were started and those that commands have left behind, oldest first. */
+    async listProcesses(options: CallOptions = {}): Promise<ProcessInfo[]> {
+        return (await this.call<{ processes: ProcessInfo[] }>('process/list', {}, options)).processes
+    }
+
+    /**
+     * A handle on a process, as in a restored or forked sandbox, where it has the id that it had before.
+     * @throws ProcessNotFoundError
+     */
+    async getProcess(id: string, options: CallOptions = {}): Promise<SandboxProcess> {
+        const info = await this.call<ProcessInfo>('process/get', { processId: id }, options)
+        return SandboxProcess.handle(this.context.session, this.id, info)
     }
 
     /** Writes a file atomically. `path` is absolute, inside the sandbox. */

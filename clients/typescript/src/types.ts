@@ -361,6 +361,55 @@ export interface ExportedImage {
     sizeBytes: number
 }
 
+export interface TerminalSize {
+    cols: number
+    rows: number
+}
+
+export interface StartProcessOptions {
+    cwd?: string
+    env?: Readonly<Record<string, string>>
+    user?: string
+    /** Whether `write` may be used; else standard input is empty. */
+    stdin?: boolean
+    /** A terminal of this size instead of pipes; it can be written to, and everything comes as stdout. */
+    pty?: TerminalSize
+    /** A name for people. */
+    name?: string
+}
+
+export interface AttachOptions {
+    /** From which byte of the output on; default 0, the beginning. */
+    cursor?: number
+    /** `cursor` tells where the data ends: attaching there continues without loss. */
+    onStdout?: (data: string, cursor: number) => void
+    onStderr?: (data: string, cursor: number) => void
+    /** Nothing more comes of this stream: it was closed, or cut off by the end of the sandbox or a rollback. */
+    onEnd?: (stream: 'stdout' | 'stderr', reason: 'eof' | 'interrupted') => void
+}
+
+export interface WaitOptions {
+    timeoutMs?: number
+}
+
+export interface ProcessInfo {
+    id: string
+    /** Inside the sandbox. */
+    pid: number
+    command: Command
+    name?: string
+    /** RFC 3339. */
+    startedAt: string
+    status: 'running' | 'exited'
+    /** Of one that has exited: 128 + n after signal n. Undefined when nobody told how it ended. */
+    exitCode?: number
+    /** For example `SIGKILL`. */
+    signal?: string
+    pty?: TerminalSize
+    /** Bytes of output so far. */
+    outputCursor: number
+}
+
 export interface NetworkProfile {
     name: string
     description?: string
