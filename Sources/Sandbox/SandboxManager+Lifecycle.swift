@@ -52,6 +52,7 @@ extension SandboxManager {
         } else {
             let id = sandbox.state.withLock { $0.record.id }
             try captureForHibernation(id, incarnation) { [self] () throws(SandboxError) in
+                try onKernel { () throws(KernelError) in try FaultPoint.hibernateCaptured.pass() }
                 try retire(sandbox, incarnation)
             }
         }
@@ -180,6 +181,7 @@ extension SandboxManager {
             incarnation = try incarnate(
                 record.id, config, .toMount(files), processes, of: id, nextProcessNumber: former.processTable.nextNumber
             )
+            try onKernel { () throws(KernelError) in try FaultPoint.rollbackSwitched.pass() }
             var switched = record
             let previous = try onStore { () throws(StoreError) in
                 try store.switchFiles(

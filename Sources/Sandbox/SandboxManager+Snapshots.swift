@@ -2,6 +2,7 @@ import Checkpoint
 import JSON
 import Kernel
 import Store
+import Synchronization
 
 /// A snapshot as it was just taken.
 public struct TakenSnapshot: Sendable {
@@ -157,8 +158,11 @@ extension SandboxManager {
         }
         let record = sandbox.state.withLock { $0.record }
         let store = store
+        let copied = CopiedFiles()
         let copyFiles: @Sendable () throws(SandboxError) -> StagedLayer = { () throws(SandboxError) in
-            try onStore { () throws(StoreError) in try store.copyUpper(of: record) }
+            let layer = try onStore { () throws(StoreError) in try store.copyUpper(of: record) }
+            copied.layer.withLock { $0 = layer }
+            return layer
         }
         let leftBehind = try onKernel { () throws(KernelError) in try incarnation.members().leftBehind }
         if runtime == .none || leftBehind.isEmpty {
@@ -183,8 +187,14 @@ extension SandboxManager {
                 Sandbox.RuntimeReport(captured.explanation), pauseMs: captured.pauseMs)
         } catch {
             if let staged { try? store.discard(staged) }
+            if let layer = copied.layer.withLock({ $0 }) { try? store.discard(layer) }
             throw error
         }
+    }
+
+    /// What was copied while processes stood still, for a capture that fails afterwards.
+    private final class CopiedFiles: Sendable {
+        let layer = Mutex<StagedLayer?>(nil)
     }
 
     /// Turns the upper of a quiet sandbox into a layer and puts an empty one on top.

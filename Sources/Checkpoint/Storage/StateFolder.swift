@@ -54,7 +54,9 @@ public final class StateFolder: Sendable {
         _ tree: TreeImage, _ sources: [Int32: Source], heritage: Heritage?
     ) throws(CheckpointError) -> StoredMemory {
         do throws(KernelError) {
+            try FaultPoint.storePages.pass()
             let memory = try writePages(tree, sources, try heritage?.claim(for: self))
+            try FaultPoint.storeState.pass()
             // The state comes last: a folder that has one is complete.
             try writeState(StoredState(tree: tree, memory: memory))
             return memory
