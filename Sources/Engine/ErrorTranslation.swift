@@ -45,9 +45,12 @@ enum ErrorTranslation {
         case .commandNotExecutable(let command, let reason): .commandNotExecutable(command, reason: reason)
         case .commitConflict(let conflicts):
             .commitConflict(conflicts.map { CommitConflictObject(path: $0.path, reason: .init($0.reason)) })
+        case .hostFolderMissing(let location, let mountPoint):
+            .hostFolderMissing(location, mountPoint: mountPoint)
         case .userNotFound(let user): unknownUser(user, method: "sandbox/exec")
         case .directoryNotFound(let path): .pathNotFound(path)
         case .limitExceeded(let limit, let reason): .limitExceeded(limit: limit, reason)
+        case .diskFull(let id, let limit): .diskFull(id, limitMiB: limit)
         case .runtimeStateUnsupported(let processes):
             .runtimeStateUnsupported(
                 processes.map { .init(pid: Int($0.pid), command: $0.command, reason: $0.reason) })

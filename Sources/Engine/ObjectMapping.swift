@@ -88,6 +88,17 @@ extension SandboxCommand.Program {
     }
 }
 
+extension ReachedLimit {
+    init(_ limit: SandboxLimit) {
+        self =
+            switch limit {
+            case .memory: .memory
+            case .pids: .pids
+            case .disk: .disk
+            }
+    }
+}
+
 extension ExitStatus {
     /// 128 + n after signal n, as a shell has it.
     var code: Int {
@@ -143,9 +154,15 @@ extension SandboxObject {
             env: config.environment, cwd: config.directory, user: config.user,
             hostname: config.hostname ?? facts.id, vcpus: config.limits.vcpus, memMiB: config.limits.memMiB,
             diskMiB: config.limits.diskMiB, pidsMax: config.limits.pidsMax,
-            network: .init(config.network),
+            execsMax: config.limits.execsMax, network: .init(config.network),
             createTime: .milliseconds(facts.createMs), createdAt: Timestamp(facts.createdAt), parent: parent,
-            timeoutSec: config.idleTimeoutSec, runtime: facts.runtimeReport.map { .init($0) })
+            timeoutSec: config.idleTimeoutSec,
+            mounts: config.mounts.isEmpty
+                ? nil
+                : config.mounts.map {
+                    Mount(source: $0.location, target: $0.mountPoint, mode: $0.isReadOnly ? .readOnly : .readWrite)
+                },
+            runtime: facts.runtimeReport.map { .init($0) })
     }
 }
 

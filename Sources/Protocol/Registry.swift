@@ -26,6 +26,6 @@ public enum Registry {
 
     public static let serverNotifications: [any ServerNotification.Type] = [
         Progress.self, ExecOutput.self, ProcessOutput.self, ProcessExited.self, ProcessOutputEnded.self,
-        SandboxStatusChanged.self, SnapshotDurability.self,
+        SandboxStatusChanged.self, SandboxLimitReached.self, SnapshotDurability.self,
     ]
 }

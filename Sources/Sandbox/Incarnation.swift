@@ -22,6 +22,12 @@ final class Incarnation: Sendable {
     /// Held while somebody looks for processes that were left behind.
     let looking = Mutex(())
     let executions = Mutex<[ExecMark: Execution]>([:])
+    let watched = Mutex(WatchedLimits())
+    /// No single file can become larger than all together may be, however fast it is written. Nil: there is no limit, because
+    /// folders of the host are mounted whose files may be of any size.
+    let largestFile: UInt64?
+    /// Folders of the host that are mounted in the present root.
+    private let folders: Mutex<[MountedFolder]>
     private let formerRoot: Mutex<FormerRoot>
     /// Captures whose memory still is in processes of this sandbox.
     let dependentCaptures = DispatchGroup()
@@ -34,21 +40,28 @@ final class Incarnation: Sendable {
     /// On failure the set is destroyed.
     init(
         _ namespaces: NamespaceSet, id: String, hostname: String, limits: SandboxLimits, network: SandboxNetwork,
-        root: RootFilesystem, store: String, workshop: String, processTable: ProcessTable, loop: EventLoop
+        root: RootFilesystem, folders: [MountedFolder], store: String, workshop: String, processTable: ProcessTable,
+        loop: EventLoop
     ) throws(SandboxError) {
+        let largestFile: UInt64? = folders.isEmpty ? UInt64(limits.diskBytes) : nil
+        self.largestFile = largestFile
+        self.folders = Mutex(folders)
         // First, because it takes longest, beside what follows.
         let uplink = network.mode == .nat ? Uplink(network, of: namespaces.process, loop: loop) : nil
         do throws(SandboxError) {
             let identity = try onKernel { () throws(KernelError) in
                 try namespaces.controlGroup.apply(limits)
                 if !namespaces.controlGroup.limitsProcesses {
-                    try namespaces.process.limitProcesses(to: limits.pidsMax)
+                    // One more than the sandbox may have: isorun-init is none of its own.
+                    try namespaces.process.limitProcesses(to: limits.pidsMax + 1)
                 }
+                if let largestFile { try FileSizeLimit.set(largestFile, for: namespaces.process.pid) }
                 return try IdentityFiles(
                     id: id, hostname: hostname, nameServer: Uplink.nameServer(of: network), workshop: workshop)
             }
             let former = try RootSwitch.perform(
-                root, store: store, identity: identity, hostname: hostname, in: namespaces.process)
+                root, folders, store: store, identity: identity,
+                .init(hostname: hostname, sharedMemoryBytes: limits.memoryBytes / 2), in: namespaces.process)
             formerRoot = Mutex(former)
             self.identity = identity
             processes = try onKernel { () throws(KernelError) in try ProcessTree(ofInit: namespaces.process.pid) }
@@ -96,9 +109,11 @@ final class Incarnation: Sendable {
         to files: LayeredFilesystem, store: String, commit: () throws(SandboxError) -> Void
     ) throws(SandboxError) {
         settle()
-        let former = try RootSwitch.perform(
-            .toMount(files), store: store, identity: identity, in: namespaces.process, commit: commit)
+        let (former, folders) = try RootSwitch.perform(
+            .toMount(files), folders.withLock { $0 }, store: store, identity: identity, in: namespaces.process,
+            commit: commit)
         formerRoot.withLock { $0 = former }
+        self.folders.withLock { $0 = folders }
     }
 
     /// Waits until the root that was replaced last is gone.
@@ -113,18 +128,25 @@ final class Incarnation: Sendable {
 
     /// Starts a command. Its outcome goes to `completion`, on the event loop's thread.
     ///
+    /// - Parameter limit: how many may be under way.
     /// - Returns: the command under way, to be cancelled.
     func execute(
-        _ command: PreparedCommand, _ options: ExecutionOptions, completion: @escaping Execution.Completion
+        _ command: PreparedCommand, _ options: ExecutionOptions, atMost limit: Int, accounting: Execution.Accounting,
+        completion: @escaping Execution.Completion
     ) throws(SandboxError) -> Execution {
         let payload = try command.payload()
         settle()
-        return try onKernel { () throws(KernelError) in try execute(command, payload, options, completion) }
+        if runningExecutions >= limit {
+            throw .limitExceeded(limit: "execsMax", reason: "the sandbox runs as many commands as it may")
+        }
+        return try onKernel { () throws(KernelError) in
+            try execute(command, payload, options, accounting, completion)
+        }
     }
 
     private func execute(
         _ command: PreparedCommand, _ payload: [UInt8], _ options: ExecutionOptions,
-        _ completion: @escaping Execution.Completion
+        _ accounting: Execution.Accounting, _ completion: @escaping Execution.Completion
     ) throws(KernelError) -> Execution {
         var outputPipe = try Pipe()
         var errorPipe = try Pipe()
@@ -132,7 +154,7 @@ final class Incarnation: Sendable {
         let mark = command.mark
         let execution = try Execution(
             mark: mark, output: outputPipe.takeReadEnd(), errorOutput: errorPipe.takeReadEnd(), options: options,
-            loop: loop, killTree: { [weak self] in self?.killTree(mark) },
+            accounting: accounting, loop: loop, killTree: { [weak self] in self?.killTree(mark) },
             completion: { [weak self] result in
                 self?.executions.withLock { _ = $0.removeValue(forKey: mark) }
                 completion(result)
@@ -184,12 +206,13 @@ final class Incarnation: Sendable {
         var processes: Int
     }
 
-    /// From the control group where there is one, else added up over the processes.
+    /// From the control group where there is one, else added up over the processes. `processes` counts threads, too.
     func usage() throws(KernelError) -> Usage {
         let group = namespaces.controlGroup
         let alive = try processes.usage()
         let ended = usageOfEnded.withLock { $0 }
-        let memory = try group.memoryBytes() ?? alive.memoryBytes
+        var memory = try group.memoryBytes() ?? 0
+        if !group.limitsMemory { memory = try processes.heldBytes() }
         let peak = usageOfEnded.withLock { usage in
             usage.peakMemoryBytes = max(usage.peakMemoryBytes, memory)
             return usage.peakMemoryBytes

@@ -41,8 +41,16 @@ public final class Sandbox: Sendable {
     public let id: String
     public let createMs: Double
     let state: Mutex<State>
+    let supervision: Supervision
+    /// Held from a look at the record until its successor is in the store: requests that change different parts of it run at
+    /// the same time.
+    let changingRecord = Mutex(())
+    let disk = DiskAccount()
+    /// Held while its files are measured.
+    let measuring = Mutex(())
 
-    init(_ state: State, createMs: Double) {
+    init(_ state: State, createMs: Double, _ supervision: Supervision) {
+        self.supervision = supervision
         id = state.record.id.rawValue
         self.createMs = createMs
         self.state = Mutex(state)
@@ -114,13 +122,6 @@ public final class Sandbox: Sendable {
             uplink.whenReady { continuation.resume(returning: $0) }
         }
         if let failure { throw failure }
-    }
-
-    private func start(
-        _ command: SandboxCommand, _ options: ExecutionOptions, completion: @escaping Execution.Completion
-    ) throws(SandboxError) -> Execution {
-        let (incarnation, prepared) = try prepare(command)
-        return try incarnation.execute(prepared, options, completion: completion)
     }
 
     /// Looks up what a command needs, in the incarnation in which it is to run.

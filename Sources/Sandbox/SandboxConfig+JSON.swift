@@ -11,6 +11,7 @@ extension SandboxConfig {
             "memMiB": .int(Int64(limits.memMiB)),
             "diskMiB": .int(Int64(limits.diskMiB)),
             "pidsMax": .int(Int64(limits.pidsMax)),
+            "execsMax": .int(Int64(limits.execsMax)),
             "network": .string(network.mode.rawValue),
             "timeoutSec": .int(Int64(idleTimeoutSec)),
             "onTimeout": .string(onTimeout.rawValue),
@@ -20,6 +21,7 @@ extension SandboxConfig {
         fields["networkReason"] = network.reason.map { .string($0) }
         fields["networkAllow"] = Self.json(network.allow)
         fields["networkDeny"] = Self.json(network.deny)
+        if !mounts.isEmpty { fields["mounts"] = .array(mounts.map(\.json)) }
         if !folders.isEmpty { fields["folders"] = .array(folders.map(\.json)) }
         switch origin {
         case .sandbox(let id): fields["originSandbox"] = .string(id)
@@ -48,10 +50,15 @@ extension SandboxConfig {
         self.init(
             environment: environment, directory: directory, user: user, hostname: fields["hostname"]?.text,
             limits: SandboxLimits(
-                vcpus: Int(vcpus), memMiB: Int(memMiB), diskMiB: Int(diskMiB), pidsMax: Int(pidsMax)),
+                vcpus: Int(vcpus), memMiB: Int(memMiB), diskMiB: Int(diskMiB), pidsMax: Int(pidsMax),
+                execsMax: fields["execsMax"]?.number ?? SandboxLimits().execsMax),
             network: SandboxNetwork(
                 mode: mode, reason: fields["networkReason"]?.text, allow: allow, deny: deny),
             idleTimeoutSec: Int(timeout), onTimeout: action)
+        if case .array(let mounts)? = fields["mounts"] {
+            self.mounts = mounts.compactMap(HostMount.init(json:))
+            if self.mounts.count != mounts.count { return nil }
+        }
         self.ancestors = ancestors.compactMap(\.text)
         if case .array(let folders)? = fields["folders"] {
             self.folders = folders.compactMap(CopiedFolder.init(json:))
@@ -75,6 +82,11 @@ extension SandboxConfig {
 }
 
 extension JSONValue {
+    fileprivate var number: Int? {
+        if case .int(let number) = self { return Int(number) }
+        return nil
+    }
+
     fileprivate var text: String? {
         if case .string(let text) = self { return text }
         return nil

@@ -9,6 +9,9 @@ public enum IdleAction: String, Sendable {
 extension Sandbox {
     public enum Status: String, Sendable {
         case creating, running, hibernated, destroyed, error
+
+        /// Whether it counts among the sandboxes that run.
+        var hasPlace: Bool { self == .creating || self == .running }
     }
 }
 
@@ -32,13 +35,15 @@ public struct SandboxConfig: Sendable {
     /// The sandboxes that this one descends from by restore or fork, nearest first: it may be rolled back to their snapshots.
     public var ancestors: [String]
     public var origin: SandboxOrigin?
+    /// Folders of the host that are mounted.
+    public var mounts: [HostMount]
     /// What was copied in from the host.
     var folders: [CopiedFolder]
 
     public init(
         environment: [String: String] = [:], directory: String = "/", user: String = "root", hostname: String? = nil,
         limits: SandboxLimits = SandboxLimits(), network: SandboxNetwork, idleTimeoutSec: Int = 0,
-        onTimeout: IdleAction = .hibernate
+        onTimeout: IdleAction = .hibernate, mounts: [HostMount] = []
     ) {
         self.environment = environment
         self.directory = directory
@@ -48,6 +53,7 @@ public struct SandboxConfig: Sendable {
         self.network = network
         self.idleTimeoutSec = idleTimeoutSec
         self.onTimeout = onTimeout
+        self.mounts = mounts
         ancestors = []
         origin = nil
         folders = []

@@ -64,6 +64,9 @@ extension SandboxManager {
         processes: (state: RuntimeState, of: String, report: Sandbox.RuntimeReport)? = nil
     ) throws(SandboxError) -> Sandbox {
         let begun = ContinuousClock.now
+        try takePlace()
+        var isBorn = false
+        defer { if !isBorn { givePlaceBack() } }
         let base = try bases.base(of: image)
         let ready = layers.isEmpty ? try readyRoots.take(of: image) : nil
         let record = try onStore { () throws(StoreError) in
@@ -82,7 +85,8 @@ extension SandboxManager {
                 .init(
                     record: record, config: config, status: .creating, incarnation: incarnation,
                     runtimeReport: processes?.report),
-                createMs: (ContinuousClock.now - begun).milliseconds)
+                createMs: (ContinuousClock.now - begun).milliseconds, supervision)
+            isBorn = true
             register(sandbox)
             change(sandbox, to: .running)
             watch(incarnation, of: sandbox)
@@ -101,9 +105,10 @@ extension SandboxManager {
         nextProcessNumber: Int = 1
     ) throws(SandboxError) -> Incarnation {
         let table = try runtime?.processTable(of: source)
+        let folders = try hostFolders.make(config.mounts)
         let incarnation = try Incarnation(
             try namespaceSets.take(), id: id.rawValue, hostname: config.hostname ?? id.rawValue, limits: config.limits,
-            network: config.network, root: root, store: store.path, workshop: bases.workshop,
+            network: config.network, root: root, folders: folders, store: store.path, workshop: bases.workshop,
             processTable: ProcessTable(
                 of: id.rawValue, nextNumber: max(nextProcessNumber, table?.nextNumber ?? 1), observer: processObserver,
                 loop: ingredients.loop),
@@ -113,6 +118,8 @@ extension SandboxManager {
             // Processes find the network that they had, and rules in force.
             try incarnation.uplink?.waitUntilReady()
             try incarnation.restore(runtime, table, of: source, filter: ingredients.filter)
+            // They may have been captured in a sandbox that was full.
+            try onKernel { () throws(KernelError) in try incarnation.allowWriting() }
         } catch {
             incarnation.destroy()
             throw error

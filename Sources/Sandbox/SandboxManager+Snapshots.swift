@@ -208,12 +208,15 @@ extension SandboxManager {
         var layer: LayerID?
         do throws(SandboxError) {
             try incarnation.switchRoot(to: files, store: store.path) { () throws(SandboxError) in
-                var record = before
-                let sealed = try onStore { () throws(StoreError) in try store.seal(&record, into: prepared) }
-                let next = record
-                sandbox.state.withLock { $0.record = next }
-                layer = sealed.layer
-                housekeeping.discard(sealed.previousFiles, of: next.id)
+                try sandbox.changingRecord.withLock { _ throws(SandboxError) in
+                    // Its files are as before; its configuration may have changed meanwhile.
+                    var record = sandbox.state.withLock { $0.record }
+                    let sealed = try onStore { () throws(StoreError) in try store.seal(&record, into: prepared) }
+                    let next = record
+                    sandbox.state.withLock { $0.record = next }
+                    layer = sealed.layer
+                    housekeeping.discard(sealed.previousFiles, of: next.id)
+                }
             }
         } catch {
             let isSealed = sandbox.state.withLock { $0.record.files != before.files }

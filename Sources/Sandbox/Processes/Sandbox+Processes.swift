@@ -22,6 +22,7 @@ extension Sandbox {
             (continuation: CheckedContinuation<Result<ManagedProcess, SandboxError>, Never>) in
             do throws(SandboxError) {
                 let (incarnation, prepared) = try prepare(command)
+                supervision.watch.noticeWork()
                 try incarnation.start(prepared, command.program, options) { continuation.resume(returning: $0) }
             } catch {
                 continuation.resume(returning: .failure(error))
