@@ -5,13 +5,13 @@ import { exec, execStream } from './exec'
 import { readWholeFile, writeWholeFile } from './files'
 import type { SandboxLog } from './sandbox-log'
 import { SandboxProcess } from './sandbox-process'
-import { snapshotFromWire } from './snapshots'
+import { discardSnapshot, snapshotFromWire } from './snapshots'
 import type { WireSnapshot } from './snapshots'
 import type {
     CallOptions, Command, CommitOptions, CommitResult, DestroyResult, DiffOptions, DirectoryEntry,
-    ExecOptions, ExecResult, ExecStreamOptions, FileChange, ForkOptions, ForwardedPort, Labels, ProcessInfo,
-    ProcessVerdict, RaceChild, RaceEntry, RaceOptions, SandboxInfo, SandboxStats, Snapshot, SnapshotOptions,
-    StartProcessOptions, WriteFileOptions,
+    ExecOptions, ExecResult, ExecStreamOptions, FileChange, FileStat, ForkOptions, ForwardedPort, Labels,
+    ProcessInfo, ProcessVerdict, RaceChild, RaceEntry, RaceOptions, ReviveOptions, SandboxInfo, SandboxStats,
+    Snapshot, SnapshotOptions, StartProcessOptions, WriteFileOptions,
 } from './types'
 
 const MAX_PORT = 65535
@@ -131,6 +131,25 @@ export class Sandbox {
         return (await this.call<{ entries: DirectoryEntry[] }>('fs/list', { path }, options)).entries
     }
 
+    /** What is at a path; a symbolic link is not followed. */
+    async stat(path: string, options: CallOptions = {}): Promise<FileStat> {
+        return this.call('fs/stat', { path }, options)
+    }
+
+    async mkdir(path: string, { parents = false }: { parents?: boolean } = {}, options: CallOptions = {}): Promise<void> {
+        await this.call('fs/mkdir', { path, parents }, options)
+    }
+
+    /** Removes a file, or an empty folder, or with `recursive` a folder and all in it. */
+    async remove(path: string, { recursive = false }: { recursive?: boolean } = {},
+                 options: CallOptions = {}): Promise<void> {
+        await this.call('fs/remove', { path, recursive }, options)
+    }
+
+    async move(from: string, to: string, options: CallOptions = {}): Promise<void> {
+        await this.call('fs/move', { from, to }, options)
+    }
+
     /** Copies a file or folder of the host into the sandbox, of any size. */
     async copyIn(hostPath: string, path: string, options: CallOptions = {}): Promise<void> {
         await this.call('fs/copyIn', { source: hostPath, path }, options)
@@ -151,11 +170,8 @@ export class Sandbox {
 
     /** Keeps the sandbox as it is now; the sandbox runs on. */
     async snapshot(snapshotOptions: SnapshotOptions = {}, options: CallOptions = {}): Promise<Snapshot> {
-        const undo = ({ id }: WireSnapshot): void => {
-            this.context.session.call('snapshot/delete', { snapshotId: id })
-                .catch((error: Error) => process.emitWarning(`isorun: snapshot ${id} is left over: ${error.message}`))
-        }
-        return snapshotFromWire(await this.call('sandbox/snapshot', { ...snapshotOptions }, options, undo))
+        return snapshotFromWire(await this.call<WireSnapshot>('sandbox/snapshot', { ...snapshotOptions }, options,
+            (late) => discardSnapshot(this.context.session, late)))
     }
 
     /** What a snapshot taken now would keep of the running processes, and why not the rest. */
@@ -177,9 +193,10 @@ export class Sandbox {
     }
 
     /** Takes this sandbox back to a snapshot of it or of one of its ancestors, under the same id. */
-    async rollback(snapshotId: string, options: CallOptions = {}): Promise<SandboxInfo> {
+    async rollback(snapshotId: string, reviveOptions: ReviveOptions = {},
+                   options: CallOptions = {}): Promise<SandboxInfo> {
         this.forwarded.clear()
-        return this.call('sandbox/rollback', { snapshotId }, options)
+        return this.call('sandbox/rollback', { ...reviveOptions, snapshotId }, options)
     }
 
     /** Makes `count` copies of the sandbox as it is now: all of them, or none and an error. */
@@ -216,8 +233,8 @@ export class Sandbox {
     }
 
     /** Brings the processes of a hibernated sandbox back. */
-    async resume(options: CallOptions = {}): Promise<void> {
-        await this.call('sandbox/resume', {}, options)
+    async resume(reviveOptions: ReviveOptions = {}, options: CallOptions = {}): Promise<void> {
+        await this.call('sandbox/resume', { ...reviveOptions }, options)
     }
 
     /** Sets after how many idle seconds the sandbox times out; 0 disables it. */

@@ -174,6 +174,20 @@ export interface SnapshotOptions {
     name?: string
     labels?: Labels
     runtime?: RuntimeMode
+    /** Wait until the snapshot is on the disk, so that it outlives a power cut. */
+    durable?: boolean
+}
+
+/** Whether the processes of what is brought back come back: if possible, or else fail, or never. */
+export interface ReviveOptions {
+    runtime?: RuntimeMode
+}
+
+export interface RestoreOptions extends SandboxOverrides, ReviveOptions {}
+
+export interface FileStat extends DirectoryEntry {
+    uid: number
+    gid: number
 }
 
 export interface ForkOptions {

@@ -10,16 +10,18 @@ import { fakeClient, fakeEngine, receivedParams } from './support/fake.mjs'
 const MEMBERS = {
     client: {
         connect: [], create: [{}], restore: ['snap1', {}], get: ['run1'], list: [{}], listSnapshots: [{}],
-        getSnapshot: ['snap1'], deleteSnapshot: ['snap1'], diffSnapshots: ['snap1', 'snap2'], usage: [],
+        getSnapshot: ['snap1'], exportSnapshot: ['snap1', '/a'], importSnapshot: ['/a'],
+        deleteSnapshot: ['snap1'], diffSnapshots: ['snap1', 'snap2'], usage: [],
         request: ['x', {}], listImages: [], getImage: ['a:1'], importImage: ['/a', 'a:1', {}], pullImage: ['a:1', {}],
         removeImage: ['a:1'], commitImage: ['snap1', 'a:1'], exportImage: ['a:1', '/a', {}],
     },
     sandbox: {
         exec: ['never', 1], execStream: ['never', {}], writeFile: ['/a', 'x', {}], readFile: ['/a'],
         readFileBytes: ['/a'], readdir: ['/'], commit: ['/a', {}], race: [[{ command: 'x' }], {}],
-        copyIn: ['/a', '/b'], copyOut: ['/a', '/b'],
+        copyIn: ['/a', '/b'], stat: ['/a'], mkdir: ['/a', {}], remove: ['/a', {}], move: ['/a', '/b'],
+        copyOut: ['/a', '/b'],
         info: [], stats: [], snapshot: [{}], explain: [], diff: [{}],
-        rollback: ['snap1'], fork: [1, {}], hibernate: [], resume: [], setTimeout: [1],
+        rollback: ['snap1', {}], fork: [1, {}], hibernate: [], resume: [{}], setTimeout: [1],
         forward: [80, {}], ports: [], closePort: [80], destroy: [],
         startProcess: ['x', {}], listProcesses: [], getProcess: ['p1'],
     },
