@@ -37,17 +37,16 @@ final class Incarnation: Sendable {
 
     /// Puts a root filesystem into a ready set of namespaces. Blocks for about a millisecond.
     ///
-    /// On failure the set is destroyed.
+    /// On failure the ground is destroyed.
     init(
-        _ namespaces: NamespaceSet, id: String, hostname: String, limits: SandboxLimits, network: SandboxNetwork,
+        _ ground: SandboxGround, id: String, hostname: String, limits: SandboxLimits, nameServer: String?,
         root: RootFilesystem, folders: [MountedFolder], store: String, workshop: String, processTable: ProcessTable,
         loop: EventLoop
     ) throws(SandboxError) {
+        let namespaces = ground.namespaces
         let largestFile: UInt64? = folders.isEmpty ? UInt64(limits.diskBytes) : nil
         self.largestFile = largestFile
         self.folders = Mutex(folders)
-        // First, because it takes longest, beside what follows.
-        let uplink = network.mode == .nat ? Uplink(network, of: namespaces.process, loop: loop) : nil
         do throws(SandboxError) {
             let identity = try onKernel { () throws(KernelError) in
                 try namespaces.controlGroup.apply(limits)
@@ -57,7 +56,7 @@ final class Incarnation: Sendable {
                 }
                 if let largestFile { try FileSizeLimit.set(largestFile, for: namespaces.process.pid) }
                 return try IdentityFiles(
-                    id: id, hostname: hostname, nameServer: Uplink.nameServer(of: network), workshop: workshop)
+                    id: id, hostname: hostname, nameServer: nameServer, workshop: workshop)
             }
             let former = try RootSwitch.perform(
                 root, folders, store: store, identity: identity,
@@ -67,11 +66,10 @@ final class Incarnation: Sendable {
             processes = try onKernel { () throws(KernelError) in try ProcessTree(ofInit: namespaces.process.pid) }
             nullDevice = try onKernel { () throws(KernelError) in try OwnedFD.open("/dev/null", .readWrite) }
         } catch {
-            uplink?.end()
-            namespaces.destroy()
+            ground.destroy()
             throw error
         }
-        self.uplink = uplink
+        uplink = ground.uplink
         forwards = PortForwards(to: namespaces.process, loop: loop)
         self.namespaces = namespaces
         self.processTable = processTable

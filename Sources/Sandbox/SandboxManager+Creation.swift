@@ -61,7 +61,8 @@ extension SandboxManager {
     func start(
         image: ImageUse, layers: [LayerID], name: String?, labels: [String: String], config: SandboxConfig,
         parentSnapshot: SnapshotID?, adding staged: StagedLayer? = nil,
-        processes: (state: RuntimeState, of: String, report: Sandbox.RuntimeReport)? = nil
+        processes: (state: RuntimeState, of: String, report: Sandbox.RuntimeReport)? = nil,
+        on ground: SandboxGround? = nil
     ) throws(SandboxError) -> Sandbox {
         let begun = ContinuousClock.now
         try takePlace()
@@ -80,7 +81,8 @@ extension SandboxManager {
         housekeeping.replenishFiles(overlayMountPoints: record.overlayMountPoints)
         do throws(SandboxError) {
             let root: RootFilesystem = if let ready { .ready(ready) } else { .toMount(layered(record, base)) }
-            let incarnation = try incarnate(record.id, config, root, processes?.state, of: processes?.of ?? "")
+            let incarnation = try incarnate(
+                record.id, config, root, processes?.state, of: processes?.of ?? "", on: ground)
             let sandbox = Sandbox(
                 .init(
                     record: record, config: config, status: .creating, incarnation: incarnation,
@@ -99,16 +101,20 @@ extension SandboxManager {
 
     /// Brings a sandbox to life on its files, with captured processes if there are any.
     ///
-    /// - Parameter source: the snapshot or sandbox that these are of, for messages.
+    /// - Parameters:
+    ///   - source: the snapshot or sandbox that these are of, for messages.
+    ///   - ground: made ahead, for this configuration; nil to make it here.
     func incarnate(
         _ id: SandboxID, _ config: SandboxConfig, _ root: RootFilesystem, _ runtime: RuntimeState?, of source: String,
-        nextProcessNumber: Int = 1
+        nextProcessNumber: Int = 1, on ground: SandboxGround? = nil
     ) throws(SandboxError) -> Incarnation {
         let table = try runtime?.processTable(of: source)
         let folders = try hostFolders.make(config.mounts)
+        let ground = if let ground { ground } else { try self.ground(for: config) }
         let incarnation = try Incarnation(
-            try namespaceSets.take(), id: id.rawValue, hostname: config.hostname ?? id.rawValue, limits: config.limits,
-            network: config.network, root: root, folders: folders, store: store.path, workshop: bases.workshop,
+            ground, id: id.rawValue, hostname: config.hostname ?? id.rawValue, limits: config.limits,
+            nameServer: Uplink.nameServer(of: config.network), root: root, folders: folders, store: store.path,
+            workshop: bases.workshop,
             processTable: ProcessTable(
                 of: id.rawValue, nextNumber: max(nextProcessNumber, table?.nextNumber ?? 1), observer: processObserver,
                 loop: ingredients.loop),

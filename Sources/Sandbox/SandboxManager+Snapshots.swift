@@ -66,6 +66,10 @@ extension SandboxManager {
         return durability.follow(id, state, in: staged, isUrgent: isUrgent) { [runtimes] in runtimes.isStored(id) }
     }
 
+    /// How many children of a fork get their way out beside each other: one takes tens of milliseconds, nearly all of them spent
+    /// waiting for the kernel.
+    private static var uplinksAhead: Int { 8 }
+
     /// Makes `overrides.count` sandboxes from the present state of one. All or none.
     public func fork(
         _ sandbox: Sandbox, _ overrides: [Sandbox.Overrides], runtime: RuntimeChoice
@@ -73,18 +77,26 @@ extension SandboxManager {
         let captured = try capture(sandbox, runtime, isStored: false)
         let (record, config) = sandbox.state.withLock { ($0.record, $0.config) }
         if let runtime = captured.runtime { runtimes.keep(runtime.state, ofForks: record.id) }
+        let configs = overrides.map { config.descended(from: sandbox.id, origin: .sandbox(sandbox.id), $0) }
+        let ahead = configs.contains { $0.network.mode == .nat } ? Self.uplinksAhead : 1
         var children: [Sandbox] = []
+        var grounds: [SandboxGround] = []
         do throws(SandboxError) {
             for (index, override) in overrides.enumerated() {
+                while grounds.count < min(index + ahead, configs.count) {
+                    grounds.append(try ground(for: configs[grounds.count]))
+                }
                 children.append(
                     try start(
                         image: record.image, layers: captured.layers, name: override.name,
                         labels: override.labels ?? record.labels,
-                        config: config.descended(from: sandbox.id, origin: .sandbox(sandbox.id), override),
+                        config: configs[index],
                         parentSnapshot: record.parentSnapshot, adding: index == 0 ? captured.staged : nil,
-                        processes: captured.runtime.map { (state: $0.state, of: sandbox.id, report: captured.report) }))
+                        processes: captured.runtime.map { (state: $0.state, of: sandbox.id, report: captured.report) },
+                        on: grounds[index]))
             }
         } catch {
+            for ground in grounds.dropFirst(children.count) { ground.destroy() }
             // A child that cannot be destroyed now is destroyed with the engine.
             for child in children { _ = try? destroy(child) }
             if children.isEmpty { discard(captured) }

@@ -105,7 +105,7 @@ class LiveNetworkTests(NetworkTestCase):
         box.call("sandbox/hibernate")
         box.call("sandbox/resume")
         self.check(box, "ended|ConnectionResetError")
-        quiet = self.engine.restore(snapshot, network={"mode": "none"}, runtime="none")
+        quiet = self.engine.restore(snapshot, network={"mode": "none"}, runtime="require")
         self.assertEqual(quiet.info["network"], {"mode": "none"})
         self.assertEqual(self.ask(quiet, self.address, server.port), "ENETUNREACH")
 

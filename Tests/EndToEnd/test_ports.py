@@ -1,5 +1,6 @@
 """Forwarded ports: services inside are reached from the host, by whom and for how long."""
 
+import random
 import socket
 
 from harness.case import EngineTestCase
@@ -33,7 +34,7 @@ class PortTests(EngineTestCase):
         self.assertEqual(self.talk(second, b"second"), b"second")
         self.assertEqual(box.call("port/list"), {"ports": [forward, second]})
         # Nobody listens there yet: the connection is reset, and made once somebody does.
-        early = box.call("port/forward", port=9001)
+        early = box.call("port/forward", port=9001, hostPort=self.free_port())
         self.assertIsNone(self.talk(early, b"early"))
         self.listen(box, "127.0.0.1", 9001)
         self.assertEqual(self.talk(early, b"late"), b"late")
@@ -44,11 +45,11 @@ class PortTests(EngineTestCase):
         self.assertRaises(ConnectionRefusedError, self.connect, second)
         self.assertEqual(box.call("port/list"), {"ports": [forward, early]})
         box.destroy()
-        self.assertRaises(ConnectionRefusedError, self.connect, forward)
+        self.assertRaises(ConnectionRefusedError, self.connect, early)
 
     def test_what_is_refused(self):
         box = self.engine.create()
-        forward = box.call("port/forward", port=80)
+        forward = box.call("port/forward", port=80, hostPort=self.free_port())
         with socket.create_server(("127.0.0.1", 0)) as other:
             taken = other.getsockname()[1]
             self.assert_fails(-32602, None, box.call, "port/forward", port=81, hostPort=taken)
@@ -103,5 +104,10 @@ class PortTests(EngineTestCase):
             return None
 
     def free_port(self):
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            return server.getsockname()[1]
+        """One that nobody is given who asks for any, so that nobody else has it when it is closed."""
+        while True:
+            try:
+                with socket.create_server(("127.0.0.1", random.randint(15_000, 30_000))) as server:
+                    return server.getsockname()[1]
+            except OSError:
+                continue

@@ -53,6 +53,8 @@ final class PortListener: Sendable {
     /// Listens no more and ends the connections.
     func end() {
         unwatch()
+        // Closing it may have to wait for a handler that still knows this object; nobody may come meanwhile.
+        try? socket.shutDown(3)
         let open = connections.withLock { connections in
             connections.hasEnded = true
             return Array(connections.open.values)
