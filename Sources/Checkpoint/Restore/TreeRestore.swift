@@ -59,6 +59,13 @@ struct TreeRestore {
             try restore.restoreThreads()
             try restore.restoreThreadState(filter: target.filter)
         }
+        var owned: Set<Int> = []
+        for process in living {
+            for descriptor in process.image.descriptors where owned.insert(descriptor.description).inserted {
+                guard let owner = tree.descriptions[descriptor.description].signalOwner else { continue }
+                try SignalOwners.restore(owner, of: descriptor.number, in: process)
+            }
+        }
         for process in processes where process.image.zombieStatus != nil { try end(process) }
         // Children before their parents, which are told of a child's stop.
         for process in living.reversed() where process.image.stoppedBy != nil { try stop(process, among: living) }
