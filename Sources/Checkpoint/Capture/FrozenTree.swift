@@ -53,7 +53,8 @@ struct FrozenTree {
         let map = try PageMap(of: process)
         var pages: [Range<UInt64>] = []
         for area in layout.areas where area.isPrivate {
-            pages += area.content == .deletedFile ? try map.presentPages(in: area.range) : try map.ownPages(in: area.range)
+            pages +=
+                area.content == .deletedFile ? try map.presentPages(in: area.range) : try map.ownPages(in: area.range)
         }
         return PageSet(pages)
     }

@@ -23,7 +23,8 @@ struct WatchSearch {
         search.look(at: folder)
         let words = try ProcessLineage.textIfPresent("/proc/\(process)/cmdline").split(separator: "\0").dropFirst()
         for word in words { search.look(at: word.hasPrefix("/") ? String(word) : folder + "/" + word) }
-        for place in [folder, "/tmp", "/dev/shm", "/"] { search.walk(below: place) }
+        let likely = ["/tmp", "/root", "/home", "/srv", "/var", "/dev/shm"]
+        for place in (folder == "/" ? [] : [folder]) + likely + ["/"] { search.walk(below: place) }
         return search.found
     }
 
@@ -34,15 +35,14 @@ struct WatchSearch {
 
     private mutating func look(at path: String) {
         guard !wanted.isEmpty, let file = open(path), let status = try? file.openFileStatus() else { return }
-        compare(status.identity.inode, path, file)
-    }
-
-    /// - Parameter inode: of the file, which is open.
-    private mutating func compare(_ inode: UInt64, _ path: String, _ file: borrowing OwnedFD) {
-        guard wanted.contains(where: { $0.inode == inode }), let watched = Self.watched(file),
-            wanted.remove(watched) != nil
-        else { return }
-        found[watched] = path
+        let candidates = wanted.filter { $0.inode == status.identity.inode }
+        if candidates.isEmpty { return }
+        guard let watched = Self.watched(file) else { return }
+        for candidate in candidates where candidate.device == watched.device {
+            if candidate.isFolder && status.kind != .directory { continue }
+            found[candidate] = path
+            wanted.remove(candidate)
+        }
     }
 
     /// How the kernel would tell of a watch of this file: numbers of different filesystems below one mount may be alike.

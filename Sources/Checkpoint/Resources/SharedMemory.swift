@@ -11,7 +11,9 @@ enum SharedMemory {
         of layout: MemoryLayoutImage, _ remote: RemoteProcess, on thread: TracedThread, _ context: CaptureContext
     ) throws(KernelError) {
         for area in layout.areas {
-            guard case .shared(let index) = area.content, let known = context.unreadSharedMemory[index] else { continue }
+            guard case .shared(let index) = area.content, let known = context.unreadSharedMemory[index] else {
+                continue
+            }
             let shown = PageSet([area.offset..<(area.offset + area.size)])
             if case .deletedMapping(let name) = context.tree.sharedMemory[index].kind, !name.isInMemory {
                 // What lies on the disk only is read first; what lies behind the end of the file is not there.

@@ -19,6 +19,9 @@ struct WatchedInode: Hashable {
     let inode: UInt64
     /// Of the filesystem, as the kernel numbers it.
     let device: UInt64
+    /// Whether something is asked for that happens in folders only. An overlay numbers its folders itself and leaves files the
+    /// numbers that they have below, so that one of each may have the same.
+    let isFolder: Bool
 }
 
 enum Watches {
@@ -42,7 +45,8 @@ enum Watches {
             else { return nil }
             self.number = number
             self.mask = mask
-            watched = WatchedInode(inode: inode, device: device)
+            // IN_MOVED_FROM, IN_MOVED_TO, IN_CREATE, IN_DELETE
+            watched = WatchedInode(inode: inode, device: device, isFolder: mask & 0x3c0 != 0)
         }
     }
 
