@@ -9,8 +9,8 @@ SWIFT_FLAGS := -c release --static-swift-stdlib
 
 PACKAGES := libjansson-dev libseccomp-dev libarchive-dev nettle-dev pkg-config gcc libc6-dev python3 uidmap zstd \
 	nodejs node-typescript
-TEST_PACKAGES := python3-jsonschema python3-numpy less busybox-static skopeo docker-registry podman runc xz-utils \
-	bubblewrap util-linux git postgresql redis-server nginx curl vim-tiny default-jdk-headless
+TEST_PACKAGES := python3-jsonschema python3-numpy less busybox-static skopeo passt nftables docker-registry podman runc \
+	xz-utils bubblewrap util-linux git postgresql redis-server nginx curl vim-tiny default-jdk-headless
 
 .PHONY: all build client demo test unit-test end-to-end client-test fuzz bench lint install clean deps test-deps
 

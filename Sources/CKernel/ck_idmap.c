@@ -6,8 +6,10 @@
 #include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -144,4 +146,23 @@ int ck_open_mapped_host_root(pid_t pid, char *problem) {
     }
     if (userns >= 0) close(userns);
     return root;
+}
+
+int ck_open_mapped_folder(pid_t pid, const char *path) {
+    char namespace_path[64];
+    snprintf(namespace_path, sizeof namespace_path, "/proc/%d/ns/user", (int)pid);
+    struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS};
+    int userns = open(namespace_path, O_RDONLY | O_CLOEXEC);
+    int folder = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how);
+    int tree = userns < 0 || folder < 0 ? -1 : ck_open_tree(folder, "", CK_OPEN_TREE_CLONE | CK_AT_RECURSIVE);
+    int failure = errno;
+    if (tree >= 0 && ck_mount_setattr(tree, "", 1, CK_MOUNT_ATTR_IDMAP, 0, userns) != 0) {
+        failure = errno;
+        close(tree);
+        tree = -1;
+    }
+    if (folder >= 0) close(folder);
+    if (userns >= 0) close(userns);
+    errno = failure;
+    return tree;
 }

@@ -66,6 +66,15 @@ static void note_control_group(const char *path) {
     if (slot == control_group_count) control_group_count++;
 }
 
+static void answer_mapped_folder(int control, pid_t engine, const char *path) {
+    struct ck_launcher_answer answer = {0};
+    int tree = ck_open_mapped_folder(engine, path);
+    if (tree < 0) answer.error = errno;
+    // An engine that has ended needs no answer.
+    ck_send_with_descriptors(control, &answer, sizeof answer, &tree, tree >= 0 ? 1 : 0);
+    if (tree >= 0) close(tree);
+}
+
 static void forward_end(int status) {
     clean_up();
     if (WIFSIGNALED(status)) exit(128 + WTERMSIG(status));
@@ -99,8 +108,10 @@ __attribute__((noreturn)) static void attend(pid_t engine, int control) {
         }
         if (polled[1].revents) {
             struct ck_launcher_request request;
-            if (read(control, &request, sizeof request) != sizeof request) {
+            if (recv(control, &request, sizeof request, MSG_WAITALL) != sizeof request) {
                 polled[1].fd = -1;
+            } else if (request.mapped_folder[0]) {
+                answer_mapped_folder(control, engine, request.mapped_folder);
             } else if (request.watched > 0) {
                 if (polled[2].fd >= 0) close(polled[2].fd);
                 polled[2].fd = (int)syscall(SYS_pidfd_open, request.watched, 0);

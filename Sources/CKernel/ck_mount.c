@@ -16,6 +16,10 @@ int ck_fsconfig_flag(int context, const char *key) { return fsconfig(context, FS
 
 int ck_fsconfig_create(int context) { return fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0); }
 
+int ck_fspick(const char *path) { return fspick(AT_FDCWD, path, FSPICK_CLOEXEC); }
+
+int ck_fsconfig_reconfigure(int context) { return fsconfig(context, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0); }
+
 int ck_fscontext_message(int context, char *buffer, unsigned long size) {
     ssize_t length = read(context, buffer, size - 1);
     if (length < 0) length = 0;

@@ -16,7 +16,7 @@ final class EngineRuntime: Sendable {
     ///   - path: the store's, absolute.
     ///   - processObserver: tells the client of long-lived processes.
     init(
-        storePath path: String, launch: Launch, loop: EventLoop, order: SandboxOrder,
+        storePath path: String, limits: EngineLimits, launch: Launch, loop: EventLoop, order: SandboxOrder,
         processObserver: any ProcessObserver
     ) throws {
         do throws(StoreError) {
@@ -26,7 +26,7 @@ final class EngineRuntime: Sendable {
         }
         do {
             manager = try SandboxManager(
-                store: store, launch: launch, initImage: EmbeddedFiles.initImage(),
+                store: store, launch: launch, engineLimits: limits, initImage: EmbeddedFiles.initImage(),
                 templateImage: EmbeddedFiles.templateImage(), loop: loop,
                 processObserver: processObserver, report: Log.write)
         } catch {
@@ -42,7 +42,7 @@ final class EngineRuntime: Sendable {
         }
         capabilities = Capabilities(
             runtimeState: .init(supported: true),
-            network: [.none],
+            network: (SandboxNetwork(mode: .nat).obstacle == nil ? [.nat] : []) + [.none],
             limits: .init(
                 memory: .init(manager.limits.memory), cpu: .init(manager.limits.cpu), pids: .init(manager.limits.pids),
                 disk: .init(manager.limits.disk)),
@@ -58,6 +58,7 @@ extension Capabilities.LimitMechanism {
             case .cgroup2: .cgroup2
             case .cgroup1: .cgroup1
             case .rlimit: .rlimit
+            case .engine: .engine
             case .none: .none
             }
     }

@@ -45,15 +45,27 @@ enum ErrorTranslation {
         case .commandNotExecutable(let command, let reason): .commandNotExecutable(command, reason: reason)
         case .commitConflict(let conflicts):
             .commitConflict(conflicts.map { CommitConflictObject(path: $0.path, reason: .init($0.reason)) })
+        case .hostFolderMissing(let location, let mountPoint):
+            .hostFolderMissing(location, mountPoint: mountPoint)
         case .userNotFound(let user): unknownUser(user, method: "sandbox/exec")
         case .directoryNotFound(let path): .pathNotFound(path)
         case .limitExceeded(let limit, let reason): .limitExceeded(limit: limit, reason)
+        case .diskFull(let id, let limit): .diskFull(id, limitMiB: limit)
         case .runtimeStateUnsupported(let processes):
             .runtimeStateUnsupported(
                 processes.map { .init(pid: Int($0.pid), command: $0.command, reason: $0.reason) })
         case .hostUnsupported(let feature, let reason, let fix):
             .hostUnsupported(feature: feature, reason: reason, fix: fix)
         case .networkUnavailable(let reason, let fix): .networkUnavailable(reason: reason, fix: fix)
+        case .portForwarded(let forwarded):
+            .invalidParams(
+                method: "port/forward", field: "hostPort",
+                "is not the one that port \(forwarded.port) is forwarded from already, \(forwarded.hostPort); close that first"
+            )
+        case .portNotForwarded(let port):
+            .invalidParams(method: "port/close", field: "port", "is \(port), which is not forwarded")
+        case .hostPortTaken(let port, let reason):
+            .invalidParams(method: "port/forward", field: "hostPort", "cannot be \(port): \(reason)")
         case .processNotFound(let id): .processNotFound(id)
         case .standardInputClosed(let id): .stdinClosed(id)
         case .noTerminal(let id):

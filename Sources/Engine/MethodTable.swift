@@ -17,6 +17,7 @@ enum MethodTable {
         FileReadHandler.self, FileWriteHandler.self, FileListHandler.self, FileStatHandler.self,
         FileMakeDirectoryHandler.self, FileRemoveHandler.self, FileMoveHandler.self, FileCopyInHandler.self,
         FileCopyOutHandler.self,
+        PortForwardHandler.self, PortCloseHandler.self, PortListHandler.self,
         EngineInfoHandler.self, EngineStatsHandler.self, EngineCollectGarbageHandler.self,
     ]
 

@@ -88,6 +88,17 @@ extension SandboxCommand.Program {
     }
 }
 
+extension ReachedLimit {
+    init(_ limit: SandboxLimit) {
+        self =
+            switch limit {
+            case .memory: .memory
+            case .pids: .pids
+            case .disk: .disk
+            }
+    }
+}
+
 extension ExitStatus {
     /// 128 + n after signal n, as a shell has it.
     var code: Int {
@@ -143,9 +154,23 @@ extension SandboxObject {
             env: config.environment, cwd: config.directory, user: config.user,
             hostname: config.hostname ?? facts.id, vcpus: config.limits.vcpus, memMiB: config.limits.memMiB,
             diskMiB: config.limits.diskMiB, pidsMax: config.limits.pidsMax,
-            network: .init(mode: .init(config.network.mode), reason: config.network.reason),
+            execsMax: config.limits.execsMax, network: .init(config.network),
             createTime: .milliseconds(facts.createMs), createdAt: Timestamp(facts.createdAt), parent: parent,
-            timeoutSec: config.idleTimeoutSec, runtime: facts.runtimeReport.map { .init($0) })
+            timeoutSec: config.idleTimeoutSec,
+            mounts: config.mounts.isEmpty
+                ? nil
+                : config.mounts.map {
+                    Mount(source: $0.location, target: $0.mountPoint, mode: $0.isReadOnly ? .readOnly : .readWrite)
+                },
+            runtime: facts.runtimeReport.map { .init($0) })
+    }
+}
+
+extension SandboxObject.Network {
+    init(_ network: SandboxNetwork) {
+        func texts(_ rules: [NetworkRule]) -> [String]? { rules.isEmpty ? nil : rules.map(\.text) }
+        self.init(
+            mode: .init(network.mode), reason: network.reason, allow: texts(network.allow), deny: texts(network.deny))
     }
 }
 
@@ -168,10 +193,11 @@ extension SnapshotObject {
 
 extension Sandbox.Overrides {
     /// - Throws: `networkUnavailable` for a network that cannot be had.
-    init(_ overrides: SandboxOverrides) throws {
+    init(_ overrides: SandboxOverrides, method: String) throws {
         self.init(
             name: overrides.name, labels: overrides.labels, environment: overrides.env ?? [:], vcpus: overrides.vcpus,
-            memMiB: overrides.memMiB, network: try overrides.network.map { try NetworkChoice.resolve($0).mode },
+            memMiB: overrides.memMiB,
+            network: try overrides.network.map { try NetworkChoice.resolve($0, method: method) },
             idleTimeoutSec: overrides.timeoutSec)
     }
 }
@@ -184,19 +210,5 @@ extension RuntimeChoice {
             case .require: .require
             case .none: .none
             }
-    }
-}
-
-/// Which network a sandbox gets.
-enum NetworkChoice {
-    static let natReason = "this version of the engine has no outbound network yet"
-
-    /// Without a wish: the best there is, with the reason why it is no better.
-    static func resolve(_ wish: NetworkParams?) throws -> SandboxNetwork {
-        switch wish?.mode {
-        case .nat: throw ProtocolError.networkUnavailable(reason: natReason, fix: "Leave `network` out or use `none`.")
-        case .some(.none): return SandboxNetwork(mode: .none)
-        case nil: return SandboxNetwork(mode: .none, reason: natReason)
-        }
     }
 }

@@ -172,6 +172,9 @@ final class Session: Sendable {
             self?.writer.send(
                 SandboxStatusChanged(sandboxID: id, status: .init(status), reason: reason).message)
         }
+        runtime?.manager.onLimitReached { [weak self] id, limit in
+            self?.writer.send(SandboxLimitReached(sandboxID: id, limit: .init(limit)).message)
+        }
         runtime?.manager.onDurability { [weak self] snapshot, failure in
             self?.writer.send(
                 SnapshotDurability(snapshotID: snapshot, isDurable: failure == nil, reason: failure).message)

@@ -116,6 +116,14 @@ extension OwnedFD {
         try check("syncfs") { ck_syncfs(rawValue) }
     }
 
+    /// Bytes that are free on the filesystem, also those that only root may use.
+    public func freeBytes() throws(KernelError) -> Int64 {
+        var facts = statvfs()
+        // unsafe: the kernel fills the struct.
+        try check("fstatvfs") { unsafe fstatvfs(rawValue, &facts) }
+        return Int64(clamping: UInt64(facts.f_bfree) * UInt64(facts.f_frsize))
+    }
+
     /// The magic number of the filesystem, as `statfs(2)` lists them.
     public func filesystemType() throws(KernelError) -> Int64 {
         try check("fstatfs") { ck_filesystem_type(rawValue) }

@@ -116,6 +116,9 @@ public final class InitProcess: Sendable {
     public func enterMountsAndHostname() throws(KernelError) {
         try ThreadNamespaces.enterMountsAndHostname(of: process)
     }
+
+    /// Puts the calling thread, and what it starts, into the process's network namespace; see `ThreadNamespaces`.
+    public func enterNetwork() throws(KernelError) { try ThreadNamespaces.enterNetwork(of: process) }
 }
 
 /// Programs that exist only as memory files.

@@ -78,6 +78,9 @@ public struct Errno: RawRepresentable, Hashable, Sendable {
     public static let tooManyOpenFilesInSystem = Errno(rawValue: ENFILE)
     public static let connectionReset = Errno(rawValue: ECONNRESET)
     public static let notConnected = Errno(rawValue: ENOTCONN)
+    public static let connectionRefused = Errno(rawValue: ECONNREFUSED)
+    public static let inProgress = Errno(rawValue: EINPROGRESS)
+    public static let addressInUse = Errno(rawValue: EADDRINUSE)
     public static let illegalSeek = Errno(rawValue: ESPIPE)
 }
 

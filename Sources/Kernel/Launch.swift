@@ -1,4 +1,5 @@
 import CKernel
+import Synchronization
 
 /// How ids of the engine's user namespace relate to the host's; see docs/architecture.md.
 public enum IDMapping: Sendable {
@@ -33,6 +34,7 @@ public struct Launch: Sendable {
     public let hostUser: UInt32
     public let hostGroup: UInt32
     private let control: Int32
+    private let conversation = LauncherConversation()
 
     /// The ids, in the engine's user namespace, of who started the engine: the owner of what is made for the host.
     public var hostOwner: (user: UInt32, group: UInt32) {
@@ -82,11 +84,49 @@ public struct Launch: Sendable {
         try send(request)
     }
 
+    /// A copy of the mount at a folder of the host, with all beneath, on which the host's ids appear as the sandboxes' ids. Only
+    /// as root.
+    ///
+    /// - Parameter path: absolute; no symlink leads to it.
+    public func mappedFolder(_ path: String) throws(KernelError) -> DetachedMount {
+        var request = ck_launcher_request()
+        let bytes = Array(path.utf8)
+        // unsafe: the copy stays within the field and leaves its last byte 0.
+        let fits = unsafe withUnsafeMutableBytes(of: &request.mapped_folder) { field in
+            if bytes.count >= field.count { return false }
+            unsafe field.copyBytes(from: bytes)
+            return true
+        }
+        if !fits { throw KernelError("open_tree", path, errno: .nameTooLong) }
+        let asked = request
+        return try conversation.lock.withLock { _ throws(KernelError) in
+            try transmit(asked)
+            var answer = ck_launcher_answer()
+            var (descriptor, count): (Int32, Int32) = (-1, 0)
+            // unsafe: the shim fills the plain struct, and one descriptor, which is all that the launcher sends.
+            try check("recv", "the launcher") {
+                unsafe ck_receive_with_descriptors(
+                    control, &answer, MemoryLayout<ck_launcher_answer>.size, &descriptor, &count, 0)
+            }
+            if count != 1 { throw KernelError("open_tree", path, errno: Errno(rawValue: answer.error)) }
+            return DetachedMount(takingOver: OwnedFD(takingOver: descriptor))
+        }
+    }
+
     private func send(_ request: ck_launcher_request) throws(KernelError) {
+        try conversation.lock.withLock { _ throws(KernelError) in try transmit(request) }
+    }
+
+    private func transmit(_ request: ck_launcher_request) throws(KernelError) {
         // unsafe: the bytes of a plain C struct.
         let bytes = unsafe withUnsafeBytes(of: request) { unsafe Array($0) }
         try check("send", "the launcher") { unsafe ck_send_with_descriptors(control, bytes, bytes.count, nil, 0) }
     }
+}
+
+/// Held while a request is sent to the launcher and its answer, if it has one, is waited for.
+private final class LauncherConversation: Sendable {
+    let lock = Mutex(())
 }
 
 /// The engine's namespaces cannot be had.

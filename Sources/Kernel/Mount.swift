@@ -38,6 +38,17 @@ public struct DetachedMount: ~Copyable, Sendable {
                 takingOver: try check("open_tree", path) { unsafe ck_open_tree(AT_FDCWD, path, flags) }))
     }
 
+    /// A copy of what an open file or folder is the top of, with all that is mounted beneath.
+    public init(cloning folder: borrowing OwnedFD) throws(KernelError) {
+        let flags = UInt32(CK_OPEN_TREE_CLONE) | UInt32(CK_AT_RECURSIVE)
+        self.init(
+            takingOver: OwnedFD(
+                takingOver: try check("open_tree") { unsafe ck_open_tree(folder.rawValue, "", flags) }))
+    }
+
+    /// A copy of this mount, which is attached in the calling thread's mount namespace, with all beneath.
+    public func copy() throws(KernelError) -> DetachedMount { try DetachedMount(cloning: descriptor) }
+
     /// A fresh filesystem.
     ///
     /// - Parameters:
@@ -91,6 +102,23 @@ public struct DetachedMount: ~Copyable, Sendable {
         }
     }
 
+    /// Attaches the mount at an open folder.
+    public func attach(onto folder: borrowing OwnedFD) throws(KernelError) {
+        try check("move_mount") { unsafe ck_move_mount(descriptor.rawValue, "", folder.rawValue, "") }
+    }
+
+    /// Where the mount is attached in the calling thread's mount namespace; moves the thread's working directory there.
+    public func mountPoint() throws(KernelError) -> String {
+        try check("fchdir") { fchdir(descriptor.rawValue) }
+        var path = [UInt8](repeating: 0, count: Int(PATH_MAX))
+        // unsafe: the call fills at most the array and ends the text with 0.
+        let end = unsafe path.withUnsafeMutableBytes { bytes in
+            unsafe getcwd(bytes.baseAddress!.assumingMemoryBound(to: CChar.self), bytes.count)
+        }
+        if unsafe end == nil { throw KernelError("getcwd", errno: .current) }
+        return String(decoding: path.prefix { $0 != 0 }, as: UTF8.self)
+    }
+
     // MARK: Attached, as the root of the calling thread's mount namespace to be
 
     /// Moves what is mounted at an absolute path to a place below this mount's root.
@@ -124,6 +152,15 @@ public enum MountTree {
     /// half a millisecond (fs/namespace.c, namespace_unlock).
     public static func detachFormerRoot() throws(KernelError) {
         try check("umount2", "the former root") { unsafe ck_umount_detach(".") }
+    }
+
+    /// Changes one option of the filesystem that is mounted at a path.
+    public static func reconfigure(_ path: String, _ key: String, _ value: String) throws(KernelError) {
+        let context = OwnedFD(takingOver: try check("fspick", path) { unsafe ck_fspick(path) })
+        try check("fsconfig", "\(path) \(key)=\(value)") {
+            unsafe ck_fsconfig_string(context.rawValue, key, value)
+        }
+        try check("fsconfig(RECONFIGURE)", path) { ck_fsconfig_reconfigure(context.rawValue) }
     }
 
     /// Takes what is mounted at a path, and all beneath, out of the tree; it goes when nobody uses it any more.

@@ -28,6 +28,14 @@ public enum ProcFS {
         return String(decoding: text, as: UTF8.self)
     }
 
+    /// The present content of a small file that stays open.
+    public static func read(fromStartOf file: borrowing OwnedFD) throws(KernelError) -> String {
+        var chunk = [UInt8](repeating: 0, count: 4096)
+        // unsafe: pread fills at most the chunk.
+        let count = try check("pread") { unsafe pread(file.rawValue, &chunk, chunk.count, 0) }
+        return String(decoding: chunk[..<count], as: UTF8.self)
+    }
+
     /// Writes in one call, as such files want it.
     public static func write(_ text: String, to path: String, in folder: Int32 = AT_FDCWD) throws(KernelError) {
         let file = try open(path, in: folder, O_WRONLY)

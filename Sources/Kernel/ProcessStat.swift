@@ -10,6 +10,7 @@ public struct ProcessStat: Sendable {
     public let startTicks: UInt64
     public let cpuMicroseconds: UInt64
     public let residentBytes: UInt64
+    public let threads: Int
     /// How it ended, of a zombie, for a reader who may trace it; 0 otherwise.
     private let exitCode: Int32
 
@@ -28,10 +29,11 @@ public struct ProcessStat: Sendable {
         guard let end = text.lastIndex(of: ")") else { return nil }
         let fields = text[end...].dropFirst(2).split(separator: " ")
         guard fields.count > 21, let state = fields[0].first, let parent = Int32(fields[1]),
-            let startTicks = UInt64(fields[19]), let pages = UInt64(fields[21])
+            let threads = Int(fields[17]), let startTicks = UInt64(fields[19]), let pages = UInt64(fields[21])
         else { return nil }
         self.state = state
         self.parent = parent
+        self.threads = threads
         self.startTicks = startTicks
         let ticks = fields[11...14].compactMap { UInt64($0) }.reduce(0, +)
         cpuMicroseconds = ticks * 1_000_000 / Self.ticksPerSecond

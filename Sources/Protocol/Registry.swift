@@ -16,6 +16,7 @@ public enum Registry {
         FileMove.self, FileCopyIn.self, FileCopyOut.self,
         ImageImport.self, ImagePull.self, ImageList.self, ImageGet.self, ImageRemove.self, ImageCommit.self,
         ImageExport.self,
+        PortForward.self, PortClose.self, PortList.self,
         EngineInfo.self, EngineStats.self, EngineCollectGarbage.self,
     ]
 
@@ -25,6 +26,6 @@ public enum Registry {
 
     public static let serverNotifications: [any ServerNotification.Type] = [
         Progress.self, ExecOutput.self, ProcessOutput.self, ProcessExited.self, ProcessOutputEnded.self,
-        SandboxStatusChanged.self, SnapshotDurability.self,
+        SandboxStatusChanged.self, SandboxLimitReached.self, SnapshotDurability.self,
     ]
 }

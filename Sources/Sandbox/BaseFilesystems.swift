@@ -73,7 +73,7 @@ final class BaseFilesystems: Sendable {
             try skeleton.makeDirectory(name, permissions: 0o755)
         }
         try skeleton.setPermissions(of: "tmp", 0o1777)
-        for (_, target) in IdentityFiles.boundFiles {
+        for (_, target) in IdentityFiles.boundFiles + [IdentityFiles.nameServerFile] {
             _ = try skeleton.open(FilePath(verbatim: target), [.write, .create], permissions: 0o644)
         }
     }

@@ -1,26 +1,26 @@
 import Glibc
 import Kernel
 
-/// Limits of one sandbox.
-public struct SandboxLimits: Sendable, Equatable {
-    public var vcpus: Int
-    public var memMiB: Int
-    public var diskMiB: Int
-    public var pidsMax: Int
-
-    public init(vcpus: Int = 1, memMiB: Int = 1024, diskMiB: Int = 4096, pidsMax: Int = 1024) {
-        self.vcpus = vcpus
-        self.memMiB = memMiB
-        self.diskMiB = diskMiB
-        self.pidsMax = pidsMax
-    }
-}
-
 /// One sandbox's control group, in as many hierarchies as the host offers; possibly in none.
 final class ControlGroup: Sendable {
     private let folders: [Controller: ControlGroups.Parent]
+    /// Kept open, because they are read before and behind each command.
+    private let memoryEvents: OwnedFD?
+    private let pidsEvents: OwnedFD?
 
-    init(folders: [Controller: ControlGroups.Parent]) { self.folders = folders }
+    init(folders: [Controller: ControlGroups.Parent]) throws(KernelError) {
+        self.folders = folders
+        memoryEvents = try Self.open(folders[.memory], version1: "memory.oom_control", version2: "memory.events")
+        pidsEvents = try Self.open(folders[.pids], version1: "pids.events", version2: "pids.events")
+    }
+
+    private static func open(
+        _ parent: ControlGroups.Parent?, version1: String, version2: String
+    ) throws(KernelError) -> OwnedFD? {
+        guard let parent else { return nil }
+        let file = parent.mechanism == .cgroup2 ? version2 : version1
+        return try OwnedFD.open(FilePath(verbatim: parent.folder + "/" + file), [.read])
+    }
 
     private var paths: Set<String> { Set(folders.values.map(\.folder)) }
 
@@ -31,20 +31,34 @@ final class ControlGroup: Sendable {
             version2: folders.values.first { $0.mechanism == .cgroup2 }?.folder)
     }
 
+    var limitsMemory: Bool { folders[.memory] != nil }
     var limitsProcesses: Bool { folders[.pids] != nil }
 
     func apply(_ limits: SandboxLimits) throws(KernelError) {
-        let bytes = limits.memMiB << 20
+        try limitMemory(toMiB: limits.memMiB)
+        try limitProcessors(to: limits.vcpus)
+        // One more than the sandbox may have: isorun-init is none of its own.
+        try limitTasks(to: limits.pidsMax + 1)
+    }
+
+    func limitMemory(toMiB count: Int) throws(KernelError) {
+        let bytes = count << 20
         try write("\(bytes)", .memory, version1: "memory.limit_in_bytes", version2: "memory.max")
         try applySwapLimit(bytes)
+    }
+
+    func limitProcessors(to count: Int) throws(KernelError) {
         let period = 100_000
         switch folders[.cpu]?.mechanism {
-        case .cgroup1: try write("\(limits.vcpus * period)", .cpu, version1: "cpu.cfs_quota_us", version2: "")
-        case .cgroup2: try write("\(limits.vcpus * period) \(period)", .cpu, version1: "", version2: "cpu.max")
+        case .cgroup1: try write("\(count * period)", .cpu, version1: "cpu.cfs_quota_us", version2: "")
+        case .cgroup2: try write("\(count * period) \(period)", .cpu, version1: "", version2: "cpu.max")
         default: break
         }
-        // One more than the sandbox may have: isorun-init is none of its own.
-        try write("\(limits.pidsMax + 1)", .pids, version1: "pids.max", version2: "pids.max")
+    }
+
+    /// Processes and threads.
+    func limitTasks(to count: Int) throws(KernelError) {
+        try write("\(count)", .pids, version1: "pids.max", version2: "pids.max")
     }
 
     /// Swap counts as memory. Kernels without swap accounting have no such file.
@@ -76,12 +90,17 @@ final class ControlGroup: Sendable {
         if parent.mechanism == .cgroup1 {
             return number(try ProcFS.read(parent.folder + "/cpuacct.usage")).map { $0 / 1000 }
         }
-        let lines = try ProcFS.read(parent.folder + "/cpu.stat").split(separator: "\n")
-        return lines.first { $0.hasPrefix("usage_usec ") }.flatMap { number($0.dropFirst(11)) }
+        return number(after: "usage_usec", in: try ProcFS.read(parent.folder + "/cpu.stat"))
     }
 
+    /// Without pages of files that have not been used for a while: the kernel takes those back when it needs memory.
     func memoryBytes() throws(KernelError) -> UInt64? {
-        try read(.memory, version1: "memory.usage_in_bytes", version2: "memory.current")
+        guard let parent = folders[.memory],
+            let used = try read(.memory, version1: "memory.usage_in_bytes", version2: "memory.current")
+        else { return nil }
+        let name = parent.mechanism == .cgroup1 ? "total_inactive_file" : "inactive_file"
+        let idle = number(after: name, in: try ProcFS.read(parent.folder + "/memory.stat"))
+        return used - min(used, idle ?? 0)
     }
 
     func peakMemoryBytes() throws(KernelError) -> UInt64? {
@@ -92,6 +111,32 @@ final class ControlGroup: Sendable {
         guard let parent = folders[controller] else { return nil }
         let file = parent.mechanism == .cgroup2 ? version2 : version1
         return number(try ProcFS.read(parent.folder + "/" + file))
+    }
+
+    /// Processes and threads, isorun-init included.
+    func taskCount() throws(KernelError) -> Int? {
+        try read(.pids, version1: "pids.current", version2: "pids.current").map(Int.init)
+    }
+
+    /// How often each limit was run into.
+    func limitCounts() throws(KernelError) -> LimitCounts {
+        var counts = LimitCounts()
+        counts[.memory] = try count("oom_kill", in: memoryEvents)
+        counts[.pids] = try count("max", in: pidsEvents)
+        return counts
+    }
+
+    private func count(_ name: String, in file: borrowing OwnedFD?) throws(KernelError) -> UInt64 {
+        switch file {
+        case .some(let file): number(after: name, in: try ProcFS.read(fromStartOf: file)) ?? 0
+        case .none: 0
+        }
+    }
+
+    /// The number behind a name, in a file with a line for each.
+    private func number(after name: String, in text: String) -> UInt64? {
+        let line = text.split(separator: "\n").first { $0.hasPrefix(name + " ") }
+        return line.flatMap { number($0.dropFirst(name.count + 1)) }
     }
 
     private func number(_ text: some StringProtocol) -> UInt64? {

@@ -3,7 +3,10 @@ import Kernel
 
 /// What holds a limit; `capabilities.limits` says which.
 public enum LimitBackend: String, Sendable {
-    case cgroup2, cgroup1, rlimit, none
+    case cgroup2, cgroup1, rlimit
+    /// The engine looks at what is used, and ends what uses too much.
+    case engine
+    case none
 }
 
 /// The resources that control groups limit and count.
@@ -91,7 +94,33 @@ final class ControlGroups: Sendable {
             }
             folders[controller] = Parent(mechanism: parent.mechanism, folder: folder)
         }
-        return ControlGroup(folders: folders)
+        do throws(KernelError) {
+            return try ControlGroup(folders: folders)
+        } catch {
+            for folder in made { unsafe _ = rmdir(folder) }
+            throw .kernel(error)
+        }
+    }
+
+    /// Limits what all sandboxes have together.
+    ///
+    /// - Throws: `hostUnsupported` for what nothing here can limit.
+    func apply(_ limits: EngineLimits) throws(SandboxError) {
+        let wanted: [(Controller, String, Int?)] = [
+            (.memory, "memMiB", limits.memMiB), (.cpu, "vcpus", limits.vcpus), (.pids, "pidsMax", limits.pidsMax),
+        ]
+        for (controller, name, value) in wanted where value != nil && parents[controller] == nil {
+            throw .hostUnsupported(
+                feature: "limits.\(name)",
+                reason: "no control group is at hand that could limit all sandboxes together",
+                fix: "Leave it out, or see what `isorun-engine doctor` says about control groups.")
+        }
+        try onKernel { () throws(KernelError) in
+            let group = try ControlGroup(folders: parents)
+            if let count = limits.memMiB { try group.limitMemory(toMiB: count) }
+            if let count = limits.vcpus { try group.limitProcessors(to: count) }
+            if let count = limits.pidsMax { try group.limitTasks(to: count) }
+        }
     }
 
     /// Removes the engine's folders. A process that is in one of the groups still is killed.

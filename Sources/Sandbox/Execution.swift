@@ -32,6 +32,8 @@ public struct CommandResult: Sendable {
     public let timedOut: Bool
     /// Whether more was printed than `output` and `errorOutput` hold.
     public let truncated: Bool
+    /// The limits that the sandbox ran into meanwhile.
+    public let limits: Set<SandboxLimit>
 }
 
 /// Why a command has no result.
@@ -59,8 +61,8 @@ final class Execution: Sendable {
         var ending: Ending?
         var isCancelled = false
         var hasTimedOut = false
-        /// Threads that kill the command's tree right now.
-        var kills = 0
+        /// Threads that kill the command's tree, or look at what it has done, right now.
+        var pending = 0
         var completion: Completion?
         var input: InputFeed?
         var timer: Task<Void, Never>?
@@ -68,7 +70,7 @@ final class Execution: Sendable {
         var open: Set<CommandStream> = [.standardOutput, .standardError]
 
         /// How the command ended, once nothing is to be waited for any more.
-        var ripe: Ending? { open.isEmpty && kills == 0 ? ending : nil }
+        var ripe: Ending? { open.isEmpty && pending == 0 ? ending : nil }
     }
 
     let mark: ExecMark
@@ -79,17 +81,32 @@ final class Execution: Sendable {
     private let begun: ContinuousClock.Instant
     /// Kills the command's whole tree; blocks.
     private let killTree: @Sendable () -> Void
+    private let accounting: Accounting
     private let state: Mutex<State>
+
+    /// What tells a command from its sandbox's other work, as far as limits go.
+    struct Accounting: Sendable {
+        /// Memory for its output.
+        let output: OutputBudget
+        /// The limits that were run into since the command began.
+        let reached: @Sendable () -> Set<SandboxLimit>
+        /// Whether `inspect` may find more of them.
+        let wantsInspection: @Sendable () -> Bool
+        /// Blocks.
+        let inspect: @Sendable () -> Void
+    }
 
     /// - Parameters:
     ///   - output, errorOutput: the read ends of the command's pipes.
     ///   - completion: called once, on the event loop's thread.
     init(
         mark: ExecMark, output: consuming OwnedFD, errorOutput: consuming OwnedFD, options: ExecutionOptions,
-        loop: EventLoop, killTree: @escaping @Sendable () -> Void, completion: @escaping Completion
+        accounting: Accounting, loop: EventLoop, killTree: @escaping @Sendable () -> Void,
+        completion: @escaping Completion
     ) throws(KernelError) {
         self.mark = mark
-        collector = OutputCollector(limit: options.outputLimit)
+        self.accounting = accounting
+        collector = OutputCollector(limit: options.outputLimit, budget: accounting.output)
         self.output = try OutputPipe(
             output, .standardOutput, collector: collector, sink: options.sink, loop: loop)
         self.errorOutput = try OutputPipe(
@@ -124,7 +141,10 @@ final class Execution: Sendable {
     }
 
     /// The process was reaped; its output ends with what is in the pipes now. On the event loop's thread.
-    func exited(_ exit: InitChannel.Exit) { end(.exited(exit)) }
+    func exited(_ exit: InitChannel.Exit) {
+        if accounting.wantsInspection() { inBackground("inspection", accounting.inspect) }
+        end(.exited(exit))
+    }
 
     /// The whole sandbox is gone. On the event loop's thread.
     func sandboxGone() { end(.sandboxGone) }
@@ -145,19 +165,22 @@ final class Execution: Sendable {
         killInBackground()
     }
 
-    private func killInBackground() {
-        state.withLock { $0.kills += 1 }
-        let kill: @Sendable () -> Void = { [self] in
-            killTree()
+    private func killInBackground() { inBackground("kill", killTree) }
+
+    /// Runs on a thread of its own what the result has to wait for.
+    private func inBackground(_ name: String, _ body: @escaping @Sendable () -> Void) {
+        state.withLock { $0.pending += 1 }
+        let work: @Sendable () -> Void = { [self] in
+            body()
             loop.post { [self] in
-                state.withLock { $0.kills -= 1 }
+                state.withLock { $0.pending -= 1 }
                 completeIfRipe()
             }
         }
         do throws(KernelError) {
-            try Thread.start(name: "kill", kill)
+            try Thread.start(name: name, work)
         } catch {
-            kill()
+            work()
         }
     }
 
@@ -198,7 +221,7 @@ final class Execution: Sendable {
                     CommandResult(
                         status: exit.status, output: collected.output, errorOutput: collected.errorOutput,
                         durationMs: (ContinuousClock.now - begun).milliseconds, timedOut: hasTimedOut,
-                        truncated: collected.truncated)))
+                        truncated: collected.truncated, limits: accounting.reached())))
         }
     }
 

@@ -37,6 +37,7 @@ struct HostImage {
         try makeFolder("whiteouts")
         for (path, permissions) in Self.hidden { try hide(path, permissions: permissions) }
         try makeFolder("cover/run/isorun")
+        try coverNameServers()
         try hideUnlessHidden(storePath, permissions: 0o700)
         for target in mountPoints { try hideUnlessHidden(target, permissions: 0o755) }
         if let hostRoot { return try buildAsRoot(hostRoot) }
@@ -83,6 +84,16 @@ struct HostImage {
         try check("mknod", whiteout) { unsafe mknod(whiteout, S_IFCHR, 0) }
         try makeParents(of: relative, in: "cover")
         try makeFolder("cover/" + relative, permissions: permissions)
+    }
+
+    /// Where resolv.conf(5) is a link to what is hidden, as with systemd-resolved, nothing could be mounted over it.
+    private func coverNameServers() throws(KernelError) {
+        let file = IdentityFiles.nameServerFile.target
+        let host = try OwnedFD.open("/", .directory)
+        guard try host.statusIfPresent(of: FilePath(verbatim: file))?.kind == .symlink else { return }
+        for layer in ["whiteouts", "cover"] { try makeParents(of: file, in: layer) }
+        _ = try OwnedFD.open(FilePath(verbatim: path("cover")), .directory)
+            .open(FilePath(verbatim: file), [.write, .create], permissions: 0o644)
     }
 
     /// Covers an absolute path, unless it lies in what is covered already or does not exist as a folder.

@@ -9,22 +9,30 @@ final class IdentityFiles: Sendable {
     static let mountPoint = "run/isorun"
     /// A file's name, and what it is mounted over where the image has it.
     static let boundFiles: [(name: String, target: String)] = [("hosts", "etc/hosts"), ("hostname", "etc/hostname")]
+    /// The same, of a sandbox that has name servers.
+    static let nameServerFile = (name: "resolv.conf", target: "etc/resolv.conf")
     private static let attributes: MountAttributes = [.readOnly, .noSetuid, .noDevices, .noExecution]
 
     private let folder: String
+    private let boundFiles: [(name: String, target: String)]
 
-    /// - Parameter workshop: absolute path of the engine's memory filesystem.
-    init(id: String, hostname: String, workshop: String) throws(KernelError) {
+    /// - Parameters:
+    ///   - nameServer: the address of the sandbox's name server; nil: it has none.
+    ///   - workshop: absolute path of the engine's memory filesystem.
+    init(id: String, hostname: String, nameServer: String?, workshop: String) throws(KernelError) {
+        boundFiles = Self.boundFiles + (nameServer == nil ? [] : [Self.nameServerFile])
         // Random, because a rollback prepares the next incarnation of an id beside the present one.
         folder = workshop + "/identity-" + RandomName.hex(bytes: 8)
         let parent = try OwnedFD.open(FilePath(verbatim: workshop), .directory)
         let name = FilePath(verbatim: String(folder.dropFirst(workshop.count + 1)))
         try parent.makeDirectory(name, permissions: 0o755)
         let made = try parent.openDirectory(name)
-        for (name, text) in [
+        var texts = [
             ("id", id + "\n"), ("hostname", hostname + "\n"),
             ("hosts", "127.0.0.1\tlocalhost\n127.0.1.1\t\(hostname)\n::1\tlocalhost ip6-localhost\n"),
-        ] {
+        ]
+        if let nameServer { texts.append((Self.nameServerFile.name, "nameserver \(nameServer)\n")) }
+        for (name, text) in texts {
             let file = try made.open(FilePath(verbatim: name), [.write, .create, .exclusive], permissions: 0o644)
             try file.writeAll(Array(text.utf8))
         }
@@ -34,7 +42,7 @@ final class IdentityFiles: Sendable {
         // What a sandbox still sees of it lives until its mounts go. A folder that stays costs a page until the engine ends.
         do throws(KernelError) {
             let made = try OwnedFD.open(FilePath(verbatim: folder), .directory)
-            for name: FilePath in ["id", "hostname", "hosts"] { try made.removeFile(name) }
+            for name in ["id"] + boundFiles.map(\.name) { try made.removeFile(FilePath(verbatim: name)) }
             try OwnedFD.open("/", .directory).removeDirectory(FilePath(verbatim: folder))
         } catch {
             return
@@ -45,7 +53,7 @@ final class IdentityFiles: Sendable {
     func views() throws(KernelError) -> [MountedView] {
         let folder = try MountedView(of: self.folder, at: Self.mountPoint, Self.attributes)
         var views = [folder]
-        for (name, target) in Self.boundFiles {
+        for (name, target) in boundFiles {
             views.append(try MountedView(of: self.folder + "/" + name, at: target, Self.attributes))
         }
         return views

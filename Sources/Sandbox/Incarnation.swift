@@ -11,6 +11,9 @@ import Synchronization
 final class Incarnation: Sendable {
     let namespaces: NamespaceSet
     private let identity: IdentityFiles
+    /// Nil in a sandbox without outbound connections.
+    let uplink: Uplink?
+    let forwards: PortForwards
     let processes: ProcessTree
     /// What of the processes has an id.
     let processTable: ProcessTable
@@ -19,6 +22,12 @@ final class Incarnation: Sendable {
     /// Held while somebody looks for processes that were left behind.
     let looking = Mutex(())
     let executions = Mutex<[ExecMark: Execution]>([:])
+    let watched = Mutex(WatchedLimits())
+    /// No single file can become larger than all together may be, however fast it is written. Nil: there is no limit, because
+    /// folders of the host are mounted whose files may be of any size.
+    let largestFile: UInt64?
+    /// Folders of the host that are mounted in the present root.
+    private let folders: Mutex<[MountedFolder]>
     private let formerRoot: Mutex<FormerRoot>
     /// Captures whose memory still is in processes of this sandbox.
     let dependentCaptures = DispatchGroup()
@@ -28,29 +37,40 @@ final class Incarnation: Sendable {
 
     /// Puts a root filesystem into a ready set of namespaces. Blocks for about a millisecond.
     ///
-    /// On failure the set is destroyed.
+    /// On failure the ground is destroyed.
     init(
-        _ namespaces: NamespaceSet, id: String, hostname: String, limits: SandboxLimits, root: RootFilesystem,
-        store: String, workshop: String, processTable: ProcessTable, loop: EventLoop
+        _ ground: SandboxGround, id: String, hostname: String, limits: SandboxLimits, nameServer: String?,
+        root: RootFilesystem, folders: [MountedFolder], store: String, workshop: String, processTable: ProcessTable,
+        loop: EventLoop
     ) throws(SandboxError) {
+        let namespaces = ground.namespaces
+        let largestFile: UInt64? = folders.isEmpty ? UInt64(limits.diskBytes) : nil
+        self.largestFile = largestFile
+        self.folders = Mutex(folders)
         do throws(SandboxError) {
             let identity = try onKernel { () throws(KernelError) in
                 try namespaces.controlGroup.apply(limits)
                 if !namespaces.controlGroup.limitsProcesses {
-                    try namespaces.process.limitProcesses(to: limits.pidsMax)
+                    // One more than the sandbox may have: isorun-init is none of its own.
+                    try namespaces.process.limitProcesses(to: limits.pidsMax + 1)
                 }
-                return try IdentityFiles(id: id, hostname: hostname, workshop: workshop)
+                if let largestFile { try FileSizeLimit.set(largestFile, for: namespaces.process.pid) }
+                return try IdentityFiles(
+                    id: id, hostname: hostname, nameServer: nameServer, workshop: workshop)
             }
             let former = try RootSwitch.perform(
-                root, store: store, identity: identity, hostname: hostname, in: namespaces.process)
+                root, folders, store: store, identity: identity,
+                .init(hostname: hostname, sharedMemoryBytes: limits.memoryBytes / 2), in: namespaces.process)
             formerRoot = Mutex(former)
             self.identity = identity
             processes = try onKernel { () throws(KernelError) in try ProcessTree(ofInit: namespaces.process.pid) }
             nullDevice = try onKernel { () throws(KernelError) in try OwnedFD.open("/dev/null", .readWrite) }
         } catch {
-            namespaces.destroy()
+            ground.destroy()
             throw error
         }
+        uplink = ground.uplink
+        forwards = PortForwards(to: namespaces.process, loop: loop)
         self.namespaces = namespaces
         self.processTable = processTable
         self.loop = loop
@@ -87,9 +107,11 @@ final class Incarnation: Sendable {
         to files: LayeredFilesystem, store: String, commit: () throws(SandboxError) -> Void
     ) throws(SandboxError) {
         settle()
-        let former = try RootSwitch.perform(
-            .toMount(files), store: store, identity: identity, in: namespaces.process, commit: commit)
+        let (former, folders) = try RootSwitch.perform(
+            .toMount(files), folders.withLock { $0 }, store: store, identity: identity, in: namespaces.process,
+            commit: commit)
         formerRoot.withLock { $0 = former }
+        self.folders.withLock { $0 = folders }
     }
 
     /// Waits until the root that was replaced last is gone.
@@ -104,18 +126,25 @@ final class Incarnation: Sendable {
 
     /// Starts a command. Its outcome goes to `completion`, on the event loop's thread.
     ///
+    /// - Parameter limit: how many may be under way.
     /// - Returns: the command under way, to be cancelled.
     func execute(
-        _ command: PreparedCommand, _ options: ExecutionOptions, completion: @escaping Execution.Completion
+        _ command: PreparedCommand, _ options: ExecutionOptions, atMost limit: Int, accounting: Execution.Accounting,
+        completion: @escaping Execution.Completion
     ) throws(SandboxError) -> Execution {
         let payload = try command.payload()
         settle()
-        return try onKernel { () throws(KernelError) in try execute(command, payload, options, completion) }
+        if runningExecutions >= limit {
+            throw .limitExceeded(limit: "execsMax", reason: "the sandbox runs as many commands as it may")
+        }
+        return try onKernel { () throws(KernelError) in
+            try execute(command, payload, options, accounting, completion)
+        }
     }
 
     private func execute(
         _ command: PreparedCommand, _ payload: [UInt8], _ options: ExecutionOptions,
-        _ completion: @escaping Execution.Completion
+        _ accounting: Execution.Accounting, _ completion: @escaping Execution.Completion
     ) throws(KernelError) -> Execution {
         var outputPipe = try Pipe()
         var errorPipe = try Pipe()
@@ -123,7 +152,7 @@ final class Incarnation: Sendable {
         let mark = command.mark
         let execution = try Execution(
             mark: mark, output: outputPipe.takeReadEnd(), errorOutput: errorPipe.takeReadEnd(), options: options,
-            loop: loop, killTree: { [weak self] in self?.killTree(mark) },
+            accounting: accounting, loop: loop, killTree: { [weak self] in self?.killTree(mark) },
             completion: { [weak self] result in
                 self?.executions.withLock { _ = $0.removeValue(forKey: mark) }
                 completion(result)
@@ -175,12 +204,13 @@ final class Incarnation: Sendable {
         var processes: Int
     }
 
-    /// From the control group where there is one, else added up over the processes.
+    /// From the control group where there is one, else added up over the processes. `processes` counts threads, too.
     func usage() throws(KernelError) -> Usage {
         let group = namespaces.controlGroup
         let alive = try processes.usage()
         let ended = usageOfEnded.withLock { $0 }
-        let memory = try group.memoryBytes() ?? alive.memoryBytes
+        var memory = try group.memoryBytes() ?? 0
+        if !group.limitsMemory { memory = try processes.heldBytes() }
         let peak = usageOfEnded.withLock { usage in
             usage.peakMemoryBytes = max(usage.peakMemoryBytes, memory)
             return usage.peakMemoryBytes
@@ -211,6 +241,7 @@ final class Incarnation: Sendable {
 
     /// Kills every process. `destroy` waits until they are gone.
     func kill() {
+        endNetwork()
         dependentCaptures.wait()
         processTable.cutOff()
         namespaces.process.kill()
@@ -218,9 +249,15 @@ final class Incarnation: Sendable {
 
     /// Kills every process and waits until they are gone. Commands under way end with what they had printed.
     func destroy() {
+        endNetwork()
         dependentCaptures.wait()
         processTable.cutOff()
         namespaces.destroy()
         processTable.interrupt()
+    }
+
+    private func endNetwork() {
+        forwards.end()
+        uplink?.end()
     }
 }

@@ -10,9 +10,18 @@ final class OutputCollector: Sendable {
     }
 
     private let limit: Int
+    private let budget: OutputBudget
     private let state = Mutex(Collected())
 
-    init(limit: Int) { self.limit = limit }
+    /// - Parameters:
+    ///   - limit: in bytes, for each stream.
+    ///   - budget: what it takes of that it gives back when it goes.
+    init(limit: Int, budget: OutputBudget) {
+        self.limit = limit
+        self.budget = budget
+    }
+
+    deinit { budget.giveBack(state.withLock { $0.output.count + $0.errorOutput.count }) }
 
     func append(_ bytes: ArraySlice<UInt8>, to stream: CommandStream) {
         state.withLock { state in
@@ -24,7 +33,7 @@ final class OutputCollector: Sendable {
     }
 
     private func keep(_ bytes: ArraySlice<UInt8>, in stream: inout [UInt8], _ truncated: inout Bool) {
-        let kept = bytes.prefix(limit - stream.count)
+        let kept = bytes.prefix(budget.take(min(limit - stream.count, bytes.count)))
         stream += kept
         if kept.count < bytes.count { truncated = true }
     }

@@ -68,7 +68,7 @@ struct ProcessTree: ~Copyable {
 
     struct Usage {
         var cpuMicroseconds: UInt64 = 0
-        var memoryBytes: UInt64 = 0
+        /// Processes and threads.
         var count = 0
     }
 
@@ -79,12 +79,50 @@ struct ProcessTree: ~Copyable {
             do throws(KernelError) {
                 guard let stat = try ProcessStat(in: proc.rawValue, of: pid) else { continue }
                 usage.cpuMicroseconds += stat.cpuMicroseconds
-                usage.memoryBytes += stat.residentBytes
-                usage.count += 1
+                usage.count += stat.threads
             } catch let error where error.errno == .noSuchFile || error.errno == .noSuchProcess {
                 continue
             }
         }
         return usage
+    }
+
+    /// Memory that the processes do not share with files; what they share with each other counts for each of them. Quick.
+    func privateBytes() throws(KernelError) -> Int64 {
+        try sum { pid throws(KernelError) in
+            let pages = try ProcFS.read("\(pid)/statm", in: proc.rawValue).split(separator: " ").compactMap {
+                Int64($0)
+            }
+            return pages.count > 2 ? (pages[1] - pages[2]) * Self.pageSize : 0
+        }
+    }
+
+    /// What each process holds of memory that is no file's, divided by how many share it. Reads all page tables.
+    func memoryShares() throws(KernelError) -> [(pid: Int32, bytes: Int64)] {
+        var shares: [(pid: Int32, bytes: Int64)] = []
+        _ = try sum { pid throws(KernelError) in
+            let bytes = try MemoryRollup(in: proc.rawValue, of: pid).ownBytes
+            shares.append((pid, bytes))
+            return bytes
+        }
+        return shares
+    }
+
+    /// The sum of all shares.
+    func heldBytes() throws(KernelError) -> UInt64 { UInt64(try memoryShares().reduce(0) { $0 + $1.bytes }) }
+
+    private static let pageSize = Int64(sysconf(Int32(_SC_PAGESIZE)))
+
+    /// Over all processes but isorun-init and those that end meanwhile.
+    private func sum(_ body: (Int32) throws(KernelError) -> Int64) throws(KernelError) -> Int64 {
+        var total: Int64 = 0
+        for pid in try pids() where pid != 1 {
+            do throws(KernelError) {
+                total += try body(pid)
+            } catch let error where error.errno == .noSuchFile || error.errno == .noSuchProcess {
+                continue
+            }
+        }
+        return total
     }
 }

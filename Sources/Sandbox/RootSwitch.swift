@@ -1,9 +1,22 @@
 import Kernel
+import Synchronization
 
 /// Puts a sandbox's processes onto a root filesystem: the first one, or the next one after its layer was sealed.
 enum RootSwitch {
     /// What isorun-init mounted once and every further root takes over.
     private static let kernelFilesystems = ["proc", "sys", "dev"]
+
+    /// What is set once in a life of a sandbox, together with its first root.
+    struct Settings {
+        let hostname: String
+        /// What /dev/shm may hold; the kernel's own choice is half of the machine's memory.
+        let sharedMemoryBytes: Int64
+
+        fileprivate func apply() throws(KernelError) {
+            try ThreadNamespaces.setHostname(hostname)
+            try MountTree.reconfigure("/dev/shm", "size", "\(sharedMemoryBytes)")
+        }
+    }
 
     /// Mounts the overlays and makes them the root of every process of the namespaces.
     ///
@@ -11,32 +24,34 @@ enum RootSwitch {
     ///
     /// - Parameters:
     ///   - root: its paths are relative to the store's folder.
+    ///   - folders: of the host, to be mounted in it.
     ///   - store: the store's folder, absolute.
-    ///   - hostname: set when not nil.
     /// - Returns: the former root, which is still on its way out. Until it is gone nothing may be started, and no path be
     ///   looked up, inside: `..` of the new root would lead to it.
     static func perform(
-        _ root: RootFilesystem, store: String, identity: IdentityFiles, hostname: String?, in process: InitProcess
+        _ root: RootFilesystem, _ folders: [MountedFolder], store: String, identity: IdentityFiles,
+        _ settings: Settings, in process: InitProcess
     ) throws(SandboxError) -> FormerRoot {
         let (former, conversation) = try begin(
-            root, store: store, identity: identity, hostname: hostname, in: process, asks: false)
+            root, folders, store: store, identity: identity, settings, in: process, asks: false)
         try conversation.outcome()
         return former
     }
 
-    /// As above, for a root that replaces another one.
+    /// As above, for a root that replaces another one, and has what is mounted of the host's folders in that.
     ///
     /// - Parameter commit: called on the calling thread when all is ready, just before the root is replaced; when it throws,
     ///   nothing is replaced.
+    /// - Returns: the former root, and the folders in the new one.
     static func perform(
-        _ root: RootFilesystem, store: String, identity: IdentityFiles, in process: InitProcess,
-        commit: () throws(SandboxError) -> Void
-    ) throws(SandboxError) -> FormerRoot {
+        _ root: RootFilesystem, _ folders: [MountedFolder], store: String, identity: IdentityFiles,
+        in process: InitProcess, commit: () throws(SandboxError) -> Void
+    ) throws(SandboxError) -> (FormerRoot, [MountedFolder]) {
         let (former, conversation) = try begin(
-            root, store: store, identity: identity, hostname: nil, in: process, asks: true)
+            root, folders, store: store, identity: identity, nil, in: process, asks: true)
         try conversation.answer(commit)
         try conversation.outcome()
-        return former
+        return (former, conversation.folders)
     }
 
     /// Works on a thread of its own: its namespaces and working directory go with it.
@@ -44,8 +59,8 @@ enum RootSwitch {
     /// That thread must start no other one, not even by way of a queue: threads inherit namespaces, and the queue's would go on
     /// inside the sandbox.
     private static func begin(
-        _ root: RootFilesystem, store: String, identity: IdentityFiles, hostname: String?, in process: InitProcess,
-        asks: Bool
+        _ root: RootFilesystem, _ folders: [MountedFolder], store: String, identity: IdentityFiles,
+        _ settings: Settings?, in process: InitProcess, asks: Bool
     ) throws(SandboxError) -> (FormerRoot, Conversation) {
         let former = FormerRoot()
         let conversation = Conversation()
@@ -53,8 +68,11 @@ enum RootSwitch {
             try Thread.start(name: "root switch") {
                 do throws(SandboxError) {
                     let isReplaced = try replace(
-                        root, store: store, identity: identity, hostname: hostname, in: process,
-                        consent: { asks ? conversation.ask() : true })
+                        root, folders, store: store, identity: identity, settings, in: process,
+                        consent: { present in
+                            conversation.keep(present)
+                            return asks ? conversation.ask() : true
+                        })
                     conversation.end(nil)
                     if isReplaced { former.leave(process) }
                 } catch {
@@ -67,19 +85,24 @@ enum RootSwitch {
 
     /// - Returns: false when consent was refused; then all is as before.
     private static func replace(
-        _ root: RootFilesystem, store: String, identity: IdentityFiles, hostname: String?, in process: InitProcess,
-        consent: () -> Bool
+        _ root: RootFilesystem, _ folders: [MountedFolder], store: String, identity: IdentityFiles,
+        _ settings: Settings?, in process: InitProcess, consent: ([MountedFolder]) -> Bool
     ) throws(SandboxError) -> Bool {
-        let (overlays, views) = try onKernel { () throws(KernelError) in
+        let (overlays, views, folders) = try onKernel { () throws(KernelError) in
             try ThreadNamespaces.separateWorkingDirectory()
             try ThreadNamespaces.changeDirectory(to: store)
             let overlays = try root.overlays()
             let views = try identity.views()
             try process.enterMountsAndHostname()
-            if let hostname { try ThreadNamespaces.setHostname(hostname) }
+            var present = folders
+            if let settings {
+                try settings.apply()
+            } else {
+                for index in present.indices { present[index] = try present[index].again() }
+            }
             // On top of the present root, where nobody sees it: lookups of `/` start below it.
             try overlays[0].mount.attach(at: "/")
-            return (overlays, views)
+            return (overlays, views, present)
         }
         do throws(SandboxError) {
             try onKernel { () throws(KernelError) in
@@ -88,7 +111,8 @@ enum RootSwitch {
                 }
                 for view in views { try view.attach(below: overlays[0].mount) }
             }
-            if try replaceRoot(by: overlays[0].mount, consent) { return true }
+            for folder in folders { try folder.attach(below: overlays[0].mount) }
+            if try replaceRoot(by: overlays[0].mount, { consent(folders) }) { return true }
         } catch {
             // The new root goes; that cannot fail where attaching it did not.
             try? overlays[0].mount.detach()
@@ -129,8 +153,12 @@ private final class Conversation: Sendable {
     private let preparation = Promise<SandboxError?>()
     private let consent = Promise<Bool>()
     private let failure = Promise<SandboxError?>()
+    private let kept = Mutex<[MountedFolder]>([])
 
     // MARK: Inside
+
+    /// Hands over the folders that the new root has.
+    func keep(_ folders: [MountedFolder]) { kept.withLock { $0 = folders } }
 
     /// Says that everything is ready; whether to go on.
     func ask() -> Bool {
@@ -144,6 +172,8 @@ private final class Conversation: Sendable {
     }
 
     // MARK: Outside
+
+    var folders: [MountedFolder] { kept.withLock { $0 } }
 
     /// Waits until everything is ready, and lets it go on if `commit` does not throw.
     func answer(_ commit: () throws(SandboxError) -> Void) throws(SandboxError) {

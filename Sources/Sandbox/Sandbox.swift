@@ -41,8 +41,16 @@ public final class Sandbox: Sendable {
     public let id: String
     public let createMs: Double
     let state: Mutex<State>
+    let supervision: Supervision
+    /// Held from a look at the record until its successor is in the store: requests that change different parts of it run at
+    /// the same time.
+    let changingRecord = Mutex(())
+    let disk = DiskAccount()
+    /// Held while its files are measured.
+    let measuring = Mutex(())
 
-    init(_ state: State, createMs: Double) {
+    init(_ state: State, createMs: Double, _ supervision: Supervision) {
+        self.supervision = supervision
         id = state.record.id.rawValue
         self.createMs = createMs
         self.state = Mutex(state)
@@ -79,6 +87,7 @@ public final class Sandbox: Sendable {
     public func execute(
         _ command: SandboxCommand, _ options: ExecutionOptions
     ) async throws(ExecutionFailure) -> CommandResult {
+        do throws(SandboxError) { try await waitForNetwork() } catch { throw .refused(error) }
         let under = Mutex<(execution: Execution?, isCancelled: Bool)>((nil, false))
         let result = await withTaskCancellationHandler {
             await withCheckedContinuation {
@@ -104,11 +113,15 @@ public final class Sandbox: Sendable {
         return try result.get()
     }
 
-    private func start(
-        _ command: SandboxCommand, _ options: ExecutionOptions, completion: @escaping Execution.Completion
-    ) throws(SandboxError) -> Execution {
-        let (incarnation, prepared) = try prepare(command)
-        return try incarnation.execute(prepared, options, completion: completion)
+    /// Waits until the running sandbox has its outbound connections, if it has any: what starts finds them.
+    ///
+    /// - Throws: `networkUnavailable`; the next one tries again.
+    func waitForNetwork() async throws(SandboxError) {
+        guard let uplink = try running().uplink else { return }
+        let failure = await withCheckedContinuation { continuation in
+            uplink.whenReady { continuation.resume(returning: $0) }
+        }
+        if let failure { throw failure }
     }
 
     /// Looks up what a command needs, in the incarnation in which it is to run.

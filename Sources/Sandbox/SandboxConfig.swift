@@ -9,21 +9,9 @@ public enum IdleAction: String, Sendable {
 extension Sandbox {
     public enum Status: String, Sendable {
         case creating, running, hibernated, destroyed, error
-    }
 
-    public enum NetworkMode: String, Sendable {
-        case nat, none
-    }
-}
-
-/// The network that a sandbox has, and why not another where one was wished for.
-public struct SandboxNetwork: Sendable, Equatable {
-    public var mode: Sandbox.NetworkMode
-    public var reason: String?
-
-    public init(mode: Sandbox.NetworkMode, reason: String? = nil) {
-        self.mode = mode
-        self.reason = reason
+        /// Whether it counts among the sandboxes that run.
+        var hasPlace: Bool { self == .creating || self == .running }
     }
 }
 
@@ -47,13 +35,15 @@ public struct SandboxConfig: Sendable {
     /// The sandboxes that this one descends from by restore or fork, nearest first: it may be rolled back to their snapshots.
     public var ancestors: [String]
     public var origin: SandboxOrigin?
+    /// Folders of the host that are mounted.
+    public var mounts: [HostMount]
     /// What was copied in from the host.
     var folders: [CopiedFolder]
 
     public init(
         environment: [String: String] = [:], directory: String = "/", user: String = "root", hostname: String? = nil,
         limits: SandboxLimits = SandboxLimits(), network: SandboxNetwork, idleTimeoutSec: Int = 0,
-        onTimeout: IdleAction = .hibernate
+        onTimeout: IdleAction = .hibernate, mounts: [HostMount] = []
     ) {
         self.environment = environment
         self.directory = directory
@@ -63,6 +53,7 @@ public struct SandboxConfig: Sendable {
         self.network = network
         self.idleTimeoutSec = idleTimeoutSec
         self.onTimeout = onTimeout
+        self.mounts = mounts
         ancestors = []
         origin = nil
         folders = []
@@ -78,13 +69,13 @@ extension Sandbox {
         public var environment: [String: String]
         public var vcpus: Int?
         public var memMiB: Int?
-        public var network: Sandbox.NetworkMode?
+        public var network: SandboxNetwork?
         public var idleTimeoutSec: Int?
 
         public init(
             name: String? = nil, labels: [String: String]? = nil, environment: [String: String] = [:],
             vcpus: Int? = nil,
-            memMiB: Int? = nil, network: Sandbox.NetworkMode? = nil, idleTimeoutSec: Int? = nil
+            memMiB: Int? = nil, network: SandboxNetwork? = nil, idleTimeoutSec: Int? = nil
         ) {
             self.name = name
             self.labels = labels
@@ -112,6 +103,7 @@ extension SandboxConfig {
         config.environment.merge(overrides.environment) { _, new in new }
         config.limits.vcpus = overrides.vcpus ?? limits.vcpus
         config.limits.memMiB = overrides.memMiB ?? limits.memMiB
+        config.network = overrides.network ?? network
         config.idleTimeoutSec = overrides.idleTimeoutSec ?? idleTimeoutSec
         config.ancestors = [ancestor] + ancestors
         config.origin = origin

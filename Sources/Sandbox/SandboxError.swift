@@ -23,12 +23,21 @@ public enum SandboxError: Error {
     case path(PathError)
     /// What was to be committed has changed on the host since it was copied.
     case commitConflict([CommitConflict])
+    /// A folder that is mounted into the sandbox is not there.
+    case hostFolderMissing(location: String, mountPoint: String)
     case userNotFound(String)
     case directoryNotFound(String)
     case limitExceeded(limit: String, reason: String)
+    /// More than the sandbox may have.
+    case diskFull(id: String, limitMiB: Int)
     case runtimeStateUnsupported([UnsupportedProcess])
     case hostUnsupported(feature: String, reason: String, fix: String)
     case networkUnavailable(reason: String, fix: String)
+    /// From another port of the host than was asked for.
+    case portForwarded(ForwardedPort)
+    case portNotForwarded(UInt16)
+    /// 0: no port of the host is free.
+    case hostPortTaken(UInt16, reason: String)
     case snapshotIncompatible(id: String, reason: String)
     /// Of a snapshot or a hibernated sandbox.
     case runtimeStateCorrupt(id: String, reason: String)

@@ -61,9 +61,13 @@ extension SandboxManager {
     func start(
         image: ImageUse, layers: [LayerID], name: String?, labels: [String: String], config: SandboxConfig,
         parentSnapshot: SnapshotID?, adding staged: StagedLayer? = nil,
-        processes: (state: RuntimeState, of: String, report: Sandbox.RuntimeReport)? = nil
+        processes: (state: RuntimeState, of: String, report: Sandbox.RuntimeReport)? = nil,
+        on ground: SandboxGround? = nil
     ) throws(SandboxError) -> Sandbox {
         let begun = ContinuousClock.now
+        try takePlace()
+        var isBorn = false
+        defer { if !isBorn { givePlaceBack() } }
         let base = try bases.base(of: image)
         let ready = image == .host && layers.isEmpty ? try hostRoots.take() : nil
         let record = try onStore { () throws(StoreError) in
@@ -77,12 +81,14 @@ extension SandboxManager {
         housekeeping.replenishFiles(overlayMountPoints: record.overlayMountPoints)
         do throws(SandboxError) {
             let root: RootFilesystem = if let ready { .ready(ready) } else { .toMount(layered(record, base)) }
-            let incarnation = try incarnate(record.id, config, root, processes?.state, of: processes?.of ?? "")
+            let incarnation = try incarnate(
+                record.id, config, root, processes?.state, of: processes?.of ?? "", on: ground)
             let sandbox = Sandbox(
                 .init(
                     record: record, config: config, status: .creating, incarnation: incarnation,
                     runtimeReport: processes?.report),
-                createMs: (ContinuousClock.now - begun).milliseconds)
+                createMs: (ContinuousClock.now - begun).milliseconds, supervision)
+            isBorn = true
             register(sandbox)
             change(sandbox, to: .running)
             watch(incarnation, of: sandbox)
@@ -95,22 +101,31 @@ extension SandboxManager {
 
     /// Brings a sandbox to life on its files, with captured processes if there are any.
     ///
-    /// - Parameter source: the snapshot or sandbox that these are of, for messages.
+    /// - Parameters:
+    ///   - source: the snapshot or sandbox that these are of, for messages.
+    ///   - ground: made ahead, for this configuration; nil to make it here.
     func incarnate(
         _ id: SandboxID, _ config: SandboxConfig, _ root: RootFilesystem, _ runtime: RuntimeState?, of source: String,
-        nextProcessNumber: Int = 1
+        nextProcessNumber: Int = 1, on ground: SandboxGround? = nil
     ) throws(SandboxError) -> Incarnation {
         let table = try runtime?.processTable(of: source)
+        let folders = try hostFolders.make(config.mounts)
+        let ground = if let ground { ground } else { try self.ground(for: config) }
         let incarnation = try Incarnation(
-            try namespaceSets.take(), id: id.rawValue, hostname: config.hostname ?? id.rawValue, limits: config.limits,
-            root: root, store: store.path, workshop: bases.workshop,
+            ground, id: id.rawValue, hostname: config.hostname ?? id.rawValue, limits: config.limits,
+            nameServer: Uplink.nameServer(of: config.network), root: root, folders: folders, store: store.path,
+            workshop: bases.workshop,
             processTable: ProcessTable(
                 of: id.rawValue, nextNumber: max(nextProcessNumber, table?.nextNumber ?? 1), observer: processObserver,
                 loop: ingredients.loop),
             loop: ingredients.loop)
         guard let runtime, let table else { return incarnation }
         do throws(SandboxError) {
+            // Processes find the network that they had, and rules in force.
+            try incarnation.uplink?.waitUntilReady()
             try incarnation.restore(runtime, table, of: source, filter: ingredients.filter)
+            // They may have been captured in a sandbox that was full.
+            try onKernel { () throws(KernelError) in try incarnation.allowWriting() }
         } catch {
             incarnation.destroy()
             throw error

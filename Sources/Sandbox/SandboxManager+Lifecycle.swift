@@ -52,6 +52,7 @@ extension SandboxManager {
         } else {
             let id = sandbox.state.withLock { $0.record.id }
             try captureForHibernation(id, incarnation) { [self] () throws(SandboxError) in
+                try onKernel { () throws(KernelError) in try FaultPoint.hibernateCaptured.pass() }
                 try retire(sandbox, incarnation)
             }
         }
@@ -60,14 +61,16 @@ extension SandboxManager {
 
     /// Notes that a sandbox hibernates, and ends what still runs of it.
     private func retire(_ sandbox: Sandbox, _ incarnation: Incarnation) throws(SandboxError) {
-        var record = sandbox.state.withLock { $0.record }
-        record.state = .hibernated
-        let hibernated = record
-        try onStore { () throws(StoreError) in try store.updateSandbox(hibernated) }
-        end(sandbox, incarnation)
-        change(sandbox, to: .hibernated) { state in
-            state.record = hibernated
-            state.incarnation = nil
+        try sandbox.changingRecord.withLock { _ throws(SandboxError) in
+            var record = sandbox.state.withLock { $0.record }
+            record.state = .hibernated
+            let hibernated = record
+            try onStore { () throws(StoreError) in try store.updateSandbox(hibernated) }
+            end(sandbox, incarnation)
+            change(sandbox, to: .hibernated) { state in
+                state.record = hibernated
+                state.incarnation = nil
+            }
         }
         let table = incarnation.processTable
         table.interrupt(surviving: table.surviving(in: table))
@@ -83,6 +86,9 @@ extension SandboxManager {
             _ = try sandbox.running()
             throw .wrongState(id: sandbox.id, status, allowed: [.hibernated])
         }
+        try takePlace()
+        var isAwake = false
+        defer { if !isAwake { givePlaceBack() } }
         var record = try claim(sandbox)
         do throws(SandboxError) {
             let claimed = record
@@ -95,12 +101,14 @@ extension SandboxManager {
             // What stays of it is the sandbox's, and goes with it.
             try? store.discardRuntime(of: record.id)
             let running = record
+            isAwake = true
             change(sandbox, to: .running) { state in
                 state.record = running
                 state.incarnation = incarnation
                 state.runtimeReport = processes.map { Sandbox.RuntimeReport(kept: $0.processCount) }
             }
             watch(incarnation, of: sandbox)
+            supervision.watch.noticeSandbox()
         } catch {
             record.state = .hibernated
             let hibernated = record
@@ -180,18 +188,26 @@ extension SandboxManager {
             incarnation = try incarnate(
                 record.id, config, .toMount(files), processes, of: id, nextProcessNumber: former.processTable.nextNumber
             )
-            var switched = record
-            let previous = try onStore { () throws(StoreError) in
-                try store.switchFiles(
-                    of: &switched, to: prepared, layers: layers, parentSnapshot: record.parentSnapshot)
-            }
-            let next = switched
-            end(sandbox, former)
-            change(sandbox, to: .running, reason: reason) { state in
-                state.record = next
-                state.config = config
-                state.incarnation = incarnation
-                state.runtimeReport = processes.map { _ in facts.report }
+            try onKernel { () throws(KernelError) in try FaultPoint.rollbackSwitched.pass() }
+            let previous = try sandbox.changingRecord.withLock { _ throws(SandboxError) in
+                var config = config
+                // It may have been changed meanwhile.
+                config.idleTimeoutSec = sandbox.state.withLock { $0.config.idleTimeoutSec }
+                var switched = record
+                switched.config = config.json
+                let previous = try onStore { () throws(StoreError) in
+                    try store.switchFiles(
+                        of: &switched, to: prepared, layers: layers, parentSnapshot: record.parentSnapshot)
+                }
+                let (next, present) = (switched, config)
+                end(sandbox, former)
+                change(sandbox, to: .running, reason: reason) { state in
+                    state.record = next
+                    state.config = present
+                    state.incarnation = incarnation
+                    state.runtimeReport = processes.map { _ in facts.report }
+                }
+                return previous
             }
             if let incarnation { watch(incarnation, of: sandbox) }
             former.processTable.cutOff()
@@ -199,7 +215,7 @@ extension SandboxManager {
             former.processTable.interrupt(surviving: table.map(former.processTable.surviving) ?? [])
             former.kill()
             housekeeping.destroy(former)
-            housekeeping.discard(previous, of: next.id)
+            housekeeping.discard(previous, of: record.id)
         } catch {
             incarnation?.destroy()
             try? store.discardFiles(prepared, of: record.id)

@@ -88,19 +88,24 @@ extension SandboxManager {
 
     /// Changes the time without requests after which a sandbox is put away; 0 for never.
     public func setIdleTimeout(_ sandbox: Sandbox, seconds: Int) throws(SandboxError) {
-        let (status, record) = sandbox.state.withLock { state in
-            state.config.idleTimeoutSec = seconds
-            state.record.config = state.config.json
-            return (state.status, state.record)
+        try sandbox.changingRecord.withLock { _ throws(SandboxError) in
+            let (status, record) = sandbox.state.withLock { state in
+                state.config.idleTimeoutSec = seconds
+                state.record.config = state.config.json
+                return (state.status, state.record)
+            }
+            if status == .destroyed { throw .destroyed(id: sandbox.id) }
+            try onStore { () throws(StoreError) in try store.updateSandbox(record) }
         }
-        if status == .destroyed { throw .destroyed(id: sandbox.id) }
-        try onStore { () throws(StoreError) in try store.updateSandbox(record) }
     }
 
-    /// Bytes on disk of what the sandbox itself has changed: its upper and the layers that were sealed from it.
+    /// Bytes on disk of what the sandbox itself has changed: its upper and the layers that were sealed from it, and files
+    /// without a name that its processes hold open.
     public func diskUsage(of sandbox: Sandbox) throws(SandboxError) -> Int64 {
-        let record = sandbox.state.withLock { $0.record }
-        return try onStore { () throws(StoreError) in try store.diskUsage(of: record) }
+        let (record, incarnation) = sandbox.state.withLock { ($0.record, $0.incarnation) }
+        let named = try onStore { () throws(StoreError) in try store.diskUsage(of: record) }
+        guard let incarnation else { return named }
+        return named + (try onKernel { () throws(KernelError) in try incarnation.deletedFileBytes() })
     }
 
     // MARK: Differences

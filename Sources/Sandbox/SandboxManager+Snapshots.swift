@@ -2,6 +2,7 @@ import Checkpoint
 import JSON
 import Kernel
 import Store
+import Synchronization
 
 /// A snapshot as it was just taken.
 public struct TakenSnapshot: Sendable {
@@ -65,6 +66,10 @@ extension SandboxManager {
         return durability.follow(id, state, in: staged, isUrgent: isUrgent) { [runtimes] in runtimes.isStored(id) }
     }
 
+    /// How many children of a fork get their way out beside each other: one takes tens of milliseconds, nearly all of them spent
+    /// waiting for the kernel.
+    private static var uplinksAhead: Int { 8 }
+
     /// Makes `overrides.count` sandboxes from the present state of one. All or none.
     public func fork(
         _ sandbox: Sandbox, _ overrides: [Sandbox.Overrides], runtime: RuntimeChoice
@@ -72,18 +77,26 @@ extension SandboxManager {
         let captured = try capture(sandbox, runtime, isStored: false)
         let (record, config) = sandbox.state.withLock { ($0.record, $0.config) }
         if let runtime = captured.runtime { runtimes.keep(runtime.state, ofForks: record.id) }
+        let configs = overrides.map { config.descended(from: sandbox.id, origin: .sandbox(sandbox.id), $0) }
+        let ahead = configs.contains { $0.network.mode == .nat } ? Self.uplinksAhead : 1
         var children: [Sandbox] = []
+        var grounds: [SandboxGround] = []
         do throws(SandboxError) {
             for (index, override) in overrides.enumerated() {
+                while grounds.count < min(index + ahead, configs.count) {
+                    grounds.append(try ground(for: configs[grounds.count]))
+                }
                 children.append(
                     try start(
                         image: record.image, layers: captured.layers, name: override.name,
                         labels: override.labels ?? record.labels,
-                        config: config.descended(from: sandbox.id, origin: .sandbox(sandbox.id), override),
+                        config: configs[index],
                         parentSnapshot: record.parentSnapshot, adding: index == 0 ? captured.staged : nil,
-                        processes: captured.runtime.map { (state: $0.state, of: sandbox.id, report: captured.report) }))
+                        processes: captured.runtime.map { (state: $0.state, of: sandbox.id, report: captured.report) },
+                        on: grounds[index]))
             }
         } catch {
+            for ground in grounds.dropFirst(children.count) { ground.destroy() }
             // A child that cannot be destroyed now is destroyed with the engine.
             for child in children { _ = try? destroy(child) }
             if children.isEmpty { discard(captured) }
@@ -157,8 +170,11 @@ extension SandboxManager {
         }
         let record = sandbox.state.withLock { $0.record }
         let store = store
+        let copied = CopiedFiles()
         let copyFiles: @Sendable () throws(SandboxError) -> StagedLayer = { () throws(SandboxError) in
-            try onStore { () throws(StoreError) in try store.copyUpper(of: record) }
+            let layer = try onStore { () throws(StoreError) in try store.copyUpper(of: record) }
+            copied.layer.withLock { $0 = layer }
+            return layer
         }
         let leftBehind = try onKernel { () throws(KernelError) in try incarnation.members().leftBehind }
         if runtime == .none || leftBehind.isEmpty {
@@ -183,8 +199,14 @@ extension SandboxManager {
                 Sandbox.RuntimeReport(captured.explanation), pauseMs: captured.pauseMs)
         } catch {
             if let staged { try? store.discard(staged) }
+            if let layer = copied.layer.withLock({ $0 }) { try? store.discard(layer) }
             throw error
         }
+    }
+
+    /// What was copied while processes stood still, for a capture that fails afterwards.
+    private final class CopiedFiles: Sendable {
+        let layer = Mutex<StagedLayer?>(nil)
     }
 
     /// Turns the upper of a quiet sandbox into a layer and puts an empty one on top.
@@ -198,12 +220,15 @@ extension SandboxManager {
         var layer: LayerID?
         do throws(SandboxError) {
             try incarnation.switchRoot(to: files, store: store.path) { () throws(SandboxError) in
-                var record = before
-                let sealed = try onStore { () throws(StoreError) in try store.seal(&record, into: prepared) }
-                let next = record
-                sandbox.state.withLock { $0.record = next }
-                layer = sealed.layer
-                housekeeping.discard(sealed.previousFiles, of: next.id)
+                try sandbox.changingRecord.withLock { _ throws(SandboxError) in
+                    // Its files are as before; its configuration may have changed meanwhile.
+                    var record = sandbox.state.withLock { $0.record }
+                    let sealed = try onStore { () throws(StoreError) in try store.seal(&record, into: prepared) }
+                    let next = record
+                    sandbox.state.withLock { $0.record = next }
+                    layer = sealed.layer
+                    housekeeping.discard(sealed.previousFiles, of: next.id)
+                }
             }
         } catch {
             let isSealed = sandbox.state.withLock { $0.record.files != before.files }

@@ -19,19 +19,25 @@ public final class SandboxManager: Sendable {
     /// Empty uppers over the image `host`.
     let hostRoots: ReadyPool<ReadyRoot>
     let bases: BaseFilesystems
+    let hostFolders: HostFolderMounts
     let housekeeping: Housekeeping
     let durability: Durability
     let runtimes = RuntimeLibrary()
     let processObserver: any ProcessObserver
+    let supervision: Supervision
+    /// Places for sandboxes that run.
+    private let places: Slots
     private let table = Mutex(Table())
+    private let limitHandler = Mutex<(@Sendable (String, SandboxLimit) -> Void)?>(nil)
     private let statusHandler = Mutex<(@Sendable (String, Sandbox.Status, String?) -> Void)?>(nil)
 
     /// - Parameters:
+    ///   - engineLimits: of all sandboxes together.
     ///   - processObserver: gets what long-lived processes print, and their ends.
     ///   - report: gets a sentence about what goes wrong in the background.
     public init(
-        store: Store, launch: Launch, initImage: [UInt8], templateImage: [UInt8], loop: EventLoop,
-        processObserver: any ProcessObserver, report: @escaping @Sendable (String) -> Void
+        store: Store, launch: Launch, engineLimits: EngineLimits, initImage: [UInt8], templateImage: [UInt8],
+        loop: EventLoop, processObserver: any ProcessObserver, report: @escaping @Sendable (String) -> Void
     ) throws(SandboxError) {
         self.store = store
         self.processObserver = processObserver
@@ -40,10 +46,13 @@ public final class SandboxManager: Sendable {
             for path in groups.cleanupPaths {
                 try onKernel { () throws(KernelError) in try launch.cleanUp(controlGroup: path) }
             }
+            try groups.apply(engineLimits)
+            supervision = Supervision(watch: LimitWatch(store: store), engineLimits)
             ingredients = try SandboxIngredients(
                 loop: loop, ids: launch.ids, controlGroups: groups, initImage: initImage,
                 templateImage: templateImage)
             bases = try BaseFilesystems(store: store, launch: launch)
+            hostFolders = HostFolderMounts(launch: launch, workshop: bases.workshop)
         } catch {
             groups.remove()
             throw error
@@ -61,10 +70,21 @@ public final class SandboxManager: Sendable {
         } discard: { _ in
             // Its mounts go with it.
         }
+        places = Slots(limit: engineLimits.sandboxesMax)
+        try supervision.watch.begin { [weak self] in
+            self?.runningSandboxes ?? []
+        } report: { [weak self] sandbox, limit in
+            self?.limitHandler.withLock { $0 }?(sandbox.id, limit)
+        }
         namespaceSets.fill()
         hostRoots.fill()
         housekeeping.removeAbandoned(groups)
         housekeeping.collectGarbage()
+    }
+
+    /// Calls back with every limit that a sandbox runs into.
+    public func onLimitReached(_ handler: @escaping @Sendable (String, SandboxLimit) -> Void) {
+        limitHandler.withLock { $0 = handler }
     }
 
     /// Calls back with every change of a sandbox's status, and the reason where there is one to tell.
@@ -103,7 +123,14 @@ public final class SandboxManager: Sendable {
             .sorted { $0.describe().createdAt.nanoseconds < $1.describe().createdAt.nanoseconds }
     }
 
-    func register(_ sandbox: Sandbox) { table.withLock { $0.sandboxes[sandbox.id] = sandbox } }
+    func register(_ sandbox: Sandbox) {
+        table.withLock { $0.sandboxes[sandbox.id] = sandbox }
+        supervision.watch.noticeSandbox()
+    }
+
+    private var runningSandboxes: [Sandbox] {
+        table.withLock { Array($0.sandboxes.values) }.filter { $0.status == .running }
+    }
 
     func unregister(_ sandbox: Sandbox) {
         table.withLock { table in
@@ -111,6 +138,17 @@ public final class SandboxManager: Sendable {
             table.destroyed.insert(sandbox.id)
         }
     }
+
+    /// Takes the place of one more sandbox that runs. Whoever ends it gives the place back.
+    ///
+    /// - Throws: `limitExceeded`.
+    func takePlace() throws(SandboxError) {
+        if !places.take() {
+            throw .limitExceeded(limit: "limits.sandboxesMax", reason: "as many sandboxes run as may run at once")
+        }
+    }
+
+    func givePlaceBack() { places.giveBack() }
 
     /// Forgets a hibernated sandbox that another engine has taken or destroyed.
     func forget(_ sandbox: Sandbox) { table.withLock { $0.sandboxes[sandbox.id] = nil } }
@@ -122,7 +160,8 @@ public final class SandboxManager: Sendable {
         guard let config = SandboxConfig(json: record.config) else {
             throw .store(.sandboxCorrupt(id, reason: "its configuration cannot be read"))
         }
-        let adopted = Sandbox(.init(record: record, config: config, status: .hibernated), createMs: 0)
+        let adopted = Sandbox(
+            .init(record: record, config: config, status: .hibernated), createMs: 0, supervision)
         return table.withLock { table in
             if let present = table.sandboxes[id] { return present }
             table.sandboxes[id] = adopted
@@ -143,10 +182,12 @@ public final class SandboxManager: Sendable {
         _ sandbox: Sandbox, to status: Sandbox.Status, reason: String? = nil,
         _ body: (inout Sandbox.State) -> Void = { _ in }
     ) {
-        sandbox.state.withLock { state in
-            state.status = status
+        let hadPlace = sandbox.state.withLock { state in
+            defer { state.status = status }
             body(&state)
+            return state.status.hasPlace
         }
+        if hadPlace && !status.hasPlace { givePlaceBack() }
         statusHandler.withLock { $0 }?(sandbox.id, status, reason)
     }
 
@@ -176,6 +217,7 @@ public final class SandboxManager: Sendable {
             _ = try? destroy(sandbox)
         }
         durability.finish()
+        supervision.watch.close()
         namespaceSets.close()
         hostRoots.close()
         housekeeping.finish()
@@ -194,9 +236,9 @@ public struct LimitMechanisms: Sendable {
     public let disk: LimitBackend
 
     init(_ groups: ControlGroups) {
-        memory = groups.mechanism(of: .memory)
+        memory = groups.mechanism(of: .memory) == .none ? .engine : groups.mechanism(of: .memory)
         cpu = groups.mechanism(of: .cpu)
         pids = groups.mechanism(of: .pids) == .none ? .rlimit : groups.mechanism(of: .pids)
-        disk = .none
+        disk = .engine
     }
 }

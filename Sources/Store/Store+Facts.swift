@@ -20,6 +20,11 @@ extension Store {
         }
     }
 
+    /// Bytes that are free on the filesystem that the store lies on.
+    public func freeBytes() throws(StoreError) -> Int64 {
+        try onDisk { () throws(KernelError) in try staging.freeBytes() }
+    }
+
     /// What a sandbox's own files take on disk, in bytes: its upper, and the layers above its image.
     public func diskUsage(of sandbox: SandboxRecord) throws(StoreError) -> Int64 {
         let upper = try openUpper(of: sandbox)

@@ -13,10 +13,13 @@ struct TreeSize: TreeVisitor {
         return size.allocatedBytes
     }
 
+    /// A sandbox may be at work in the tree.
+    var passesOverVanished: Bool { true }
+
     mutating func visit(
         _ name: FilePath, _ kind: FileKind, in folder: borrowing OwnedFD
     ) throws(KernelError) -> Bool {
-        let status = try folder.status(of: name)
+        guard let status = try folder.statusIfPresent(of: name) else { return false }
         let isDirectory = kind == .directory
         // Only what may be met a second time is remembered.
         if isDirectory || status.linkCount == 1 || counted.insert(status.identity).inserted {

@@ -34,6 +34,11 @@ func workOnImages(_ action: ImageAction, _ store: String) -> Never {
 
 /// Speaks the protocol on standard input and output until the client is done.
 func serve(_ store: String) -> Never {
+    if let order = environmentVariable("ISORUN_FAULT"), !FaultPoint.take(order) {
+        let points = FaultPoint.allCases.map(\.rawValue).joined(separator: " ")
+        StandardError.write(Array("isorun-engine: ISORUN_FAULT is POINT=ACTION, and the points are \(points)\n".utf8))
+        exit(CommandLineError.exitCode)
+    }
     if isatty(0) == 1 { StandardError.write(Array("\(Usage.terminalHint)\n".utf8)) }
     do {
         // Before anything else: no thread may exist yet.

@@ -314,3 +314,24 @@ class FullDiskTests(FolderCase):
         box.output(f"rm {TARGET}/large")
         self.commit(box)
         self.assertEqual(self.text("file"), "box\n")
+
+
+class NestedFilesystemTests(FolderCase):
+    """Only root can mount one."""
+
+    callers = ("root",)
+
+    def test_what_lies_on_another_filesystem_is_refused_before_anything_is_touched(self):
+        os.mkdir(self.host("inner"))
+        subprocess.run(["mount", "-t", "tmpfs", "inner", self.host("inner")], check=True)
+        self.addCleanup(subprocess.run, ["umount", "-l", self.host("inner")], check=True)
+        self.put("file", "start\n")
+        self.put("inner/file", "start\n")
+        self.restart()
+        box = self.copied()
+        box.output(f"cd {TARGET}; echo box > file; echo box > inner/file")
+        error = self.assert_fails(1044, "PermissionDenied", self.commit, box)
+        self.assertIn("inner/file", error.message)
+        self.assertEqual((self.text("file"), self.text("inner/file")), ("start\n", "start\n"))
+        self.commit(box, paths=["file"])
+        self.assertEqual((self.text("file"), self.text("inner/file")), ("box\n", "start\n"))

@@ -28,7 +28,7 @@ class InitializeTests(EngineTestCase):
         self.assertIn("import", capabilities["images"])
         self.assertGreaterEqual(capabilities["maxForkCount"], 20)
         for limit in ("memory", "cpu", "pids", "disk"):
-            self.assertIn(capabilities["limits"][limit], ("cgroup2", "cgroup1", "rlimit", "none"))
+            self.assertIn(capabilities["limits"][limit], ("cgroup2", "cgroup1", "rlimit", "engine", "none"))
         self.assertIs(type(capabilities["runtimeState"]["supported"]), bool)
         self.assertEqual(host["kernel"], os.uname().release)
         self.assertEqual(host["arch"], os.uname().machine)

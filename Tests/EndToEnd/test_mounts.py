@@ -29,12 +29,6 @@ class MountsTests(EngineTestCase):
         snapshot = box.snapshot()
         self.assertEqual(self.engine.restore(snapshot).output("cat /mnt/work/file"), "changed\n")
 
-    def test_modes_that_are_not_there_yet_are_refused_by_name(self):
-        for mode in ("ro", "rw"):
-            error = self.assert_fails(1080, "HostUnsupported", self.mounted, mode)
-            self.assertIn(mode, error.message)
-        self.assertEqual(self.engine.call("sandbox/list", {})["sandboxes"], [])
-
     def test_a_source_that_is_missing(self):
         params = {"mounts": [{"source": f"{self.folder}/missing", "target": "/mnt/x", "mode": "copy"}]}
         self.assert_fails(1040, "PathNotFound", self.engine.call, "sandbox/create", params)

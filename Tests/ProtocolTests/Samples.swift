@@ -17,11 +17,14 @@ enum Samples {
     static let fullSandbox = SandboxObject(
         id: "run0123456789abcdef", name: "box\n1", labels: ["job": "42"], status: .running, image: "host",
         env: ["LANG": "C.UTF-8"], cwd: "/", user: "root", hostname: "box", vcpus: 1, memMiB: 1024, diskMiB: 4096,
-        pidsMax: 1024, network: .init(mode: .none, reason: "pasta is not installed"), createTime: .microseconds(1234),
-        createdAt: time, parent: .snapshot("snap0123456789abcdef"), timeoutSec: 0, runtime: runtime)
+        pidsMax: 1024, execsMax: 16,
+        network: .init(mode: .nat, reason: "none", allow: ["*:443"], deny: ["10.0.0.0/8"]),
+        createTime: .microseconds(1234), createdAt: time, parent: .snapshot("snap0123456789abcdef"), timeoutSec: 0,
+        mounts: [.init(source: "/home/me/project", target: "/work", mode: .readOnly)], runtime: runtime)
     static let smallSandbox = {
         var sandbox = fullSandbox
         sandbox.name = nil
+        sandbox.mounts = nil
         sandbox.network = .init(mode: .nat)
         sandbox.parent = nil
         sandbox.runtime = nil
@@ -80,7 +83,7 @@ enum Samples {
 
     static let capabilities = Capabilities(
         runtimeState: .init(supported: false, reason: "ptrace is not allowed"), network: [.nat, .none],
-        limits: .init(memory: .cgroup2, cpu: .cgroup1, pids: .rlimit, disk: .none),
+        limits: .init(memory: .cgroup2, cpu: .cgroup1, pids: .rlimit, disk: .engine),
         images: [.host, .archive, .registry])
     static let host = HostFacts(
         kernel: "6.18.1", arch: "x86_64", rootless: true, subordinateIDs: true, store: "/var/lib/isorun",
@@ -95,7 +98,7 @@ enum Samples {
             SandboxExec.self,
             .init(
                 exitCode: 137, signal: "SIGKILL", stdout: "a", stderr: "", duration: .milliseconds(5), timedOut: false,
-                truncated: true)),
+                truncated: true, limits: [.disk, .memory, .pids])),
         result(
             SandboxExec.self,
             .init(
@@ -147,6 +150,9 @@ enum Samples {
         result(ImageRemove.self, NullResult()), result(ImageCommit.self, image),
         result(
             ImageExport.self, .init(ref: "app:1", path: "/tmp/app.tar", digest: "sha256:00", sizeBytes: 1)),
+        result(PortForward.self, PortObject(port: 80, hostAddress: "127.0.0.1", hostPort: 1024)),
+        result(PortClose.self, NullResult()),
+        result(PortList.self, .init(ports: [PortObject(port: 80, hostAddress: "127.0.0.1", hostPort: 1024)])),
         result(EngineInfo.self, .init(version: "0.1.0", capabilities: capabilities, host: host)),
         result(
             EngineStats.self,
@@ -176,6 +182,7 @@ enum Samples {
             ProcessOutputEnded(sandboxID: fullSandbox.id, processID: "p1", stream: .stdout, reason: .interrupted)),
         notification(SandboxStatusChanged(sandboxID: fullSandbox.id, status: .hibernated, reason: "timeout")),
         notification(SandboxStatusChanged(sandboxID: fullSandbox.id, status: .error)),
+        notification(SandboxLimitReached(sandboxID: fullSandbox.id, limit: .memory)),
         notification(SnapshotDurability(snapshotID: fullSnapshot.id, isDurable: true)),
         notification(SnapshotDurability(snapshotID: fullSnapshot.id, isDurable: false, reason: "the disk is full")),
     ]

@@ -67,6 +67,7 @@ class Bench:
         rows = self.part("start", self.start) if is_wanted("start") else []
         for name, measure in (
             ("create", self.create),
+            ("create with nat", self.create_with_nat),
             ("exec", self.exec),
             ("snapshot, 1 MB", lambda wire: self.snapshot(wire, "1 MB", 1 << 20)),
             ("snapshot, 1 GB", lambda wire: self.snapshot(wire, "1 GB", 1 << 30)),
@@ -158,6 +159,20 @@ class Bench:
         both = median_of(self.runs, lambda: destroy(wire, wire.create()))
         destroy(wire, box)
         self.rows.append(row("create and destroy", both, below=4, yardstick=self.mark("clone3")))
+
+    def create_with_nat(self, wire: Wire) -> None:
+        """pasta is started beside the create, and waited for by the first exec."""
+        times = {}
+        for mode in ("none", "nat"):
+            boxes = [wire.create(mode=mode)]
+            create = lambda: boxes.append(wire.create(mode=mode))
+            times[mode] = median_of(self.runs, create, lambda: destroy(wire, boxes.pop()))
+            destroy(wire, boxes.pop())
+        none = ("create with none", times["none"])
+        self.rows.append(ratio_row("create with nat", times["nat"], factor=1.1, yardstick=none))
+        used = median_of(self.runs, lambda: use(wire, boxes, mode), lambda: boxes and destroy(wire, boxes.pop()))
+        destroy(wire, boxes.pop())
+        self.rows.append(row("create with nat and a first exec of true", used, below=50))
 
     def exec(self, wire: Wire) -> None:
         box = wire.create()
@@ -312,9 +327,9 @@ def prepared(wire: Wire) -> tuple[str, str]:
     return box, wire.call("sandbox/snapshot", sandboxId=box)["id"]
 
 
-def use(wire: Wire, boxes: list[str]) -> None:
+def use(wire: Wire, boxes: list[str], mode: str = "none") -> None:
     """What bubblewrap's whole run does: a sandbox, and true in it."""
-    boxes.append(wire.create())
+    boxes.append(wire.create(mode=mode))
     wire.exec(boxes[-1], ["/bin/true"])
 
 

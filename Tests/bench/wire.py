@@ -52,8 +52,8 @@ class Wire:
             pass
         return message["result"]
 
-    def create(self, image: str = "host") -> str:
-        return self.call("sandbox/create", image=image, network={"mode": "none"})["id"]
+    def create(self, image: str = "host", mode: str = "none") -> str:
+        return self.call("sandbox/create", image=image, network={"mode": mode})["id"]
 
     def exec(self, sandbox: str, command: str | list[str]) -> dict:
         result = self.call("sandbox/exec", sandboxId=sandbox, command=command)

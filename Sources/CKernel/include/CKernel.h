@@ -8,6 +8,7 @@
 #include "ck_idmap.h"
 #include "ck_ipc.h"
 #include "ck_launch.h"
+#include "ck_locked_mount.h"
 #include "ck_mount.h"
 #include "ck_pages.h"
 #include "ck_probe.h"

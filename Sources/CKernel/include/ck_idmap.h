@@ -29,3 +29,7 @@ int ck_write_id_maps(pid_t pid, enum ck_id_mapping *ids, char *problem);
 // A detached copy of the mount at `/` on which the host's ids appear as the sandboxes' ids: those that `pid`'s user
 // namespace has. Only real root may make it. Returns -1 when it cannot be had; `problem` says why.
 int ck_open_mapped_host_root(pid_t pid, char *problem);
+
+// The same of a folder of the host that no symlink leads to, with all that is mounted beneath. Returns -1 and sets errno when
+// it cannot be had.
+int ck_open_mapped_folder(pid_t pid, const char *path);

@@ -32,4 +32,11 @@ struct ck_launcher_request {
     pid_t watched;
     // Remove this control group, with the empty groups in it, when the engine has ended without doing so; empty: none.
     char control_group[256];
+    // Copy the mount at this folder of the host, which no symlink leads to, with all beneath, its ids mapped as the engine's user
+    // namespace maps them; as root only. It is answered by a ck_launcher_answer with a descriptor; empty: not asked for.
+    char mapped_folder[4096];
+};
+
+struct ck_launcher_answer {
+    int error; // an errno; 0: a descriptor of the detached mount comes with it
 };

@@ -17,6 +17,9 @@ int ck_fsopen(const char *filesystem);
 int ck_fsconfig_string(int context, const char *key, const char *value);
 int ck_fsconfig_flag(int context, const char *key);
 int ck_fsconfig_create(int context);
+// A context that changes the options of the filesystem at a path.
+int ck_fspick(const char *path);
+int ck_fsconfig_reconfigure(int context);
 // The kernel's own words on why the last fsconfig failed, one line; 0 when there are none.
 int ck_fscontext_message(int context, char *buffer, unsigned long size);
 // A detached mount of what the context created; attributes as CK_MOUNT_ATTR_*.

@@ -35,3 +35,12 @@ enum ResourceError: Error, FromKernelError {
 
     init(_ error: KernelError) { self = .kernel(error) }
 }
+
+extension KernelError {
+    /// The same, with the process that it happened to, by its number inside the sandbox.
+    func of(_ pid: Int32, _ command: String) -> KernelError {
+        KernelError(call, "\(subject) (process \(pid), \(command))", errno: errno)
+    }
+
+    func of(_ process: ProcessImage) -> KernelError { of(process.pid, process.command) }
+}

@@ -17,8 +17,12 @@ struct FrozenTree {
         var ownPages: [Int32: PageSet] = [:]
         for process in image.processes {
             guard let frozen = memory[process.pid] else { continue }
-            try frozen.makeReadable(process.memory)
-            ownPages[process.pid] = try Self.ownPages(of: process.memory, in: frozen.pid)
+            do throws(KernelError) {
+                try frozen.makeReadable(process.memory)
+                ownPages[process.pid] = try Self.ownPages(of: process.memory, in: frozen.pid)
+            } catch {
+                throw error.of(process)
+            }
         }
         self.ownPages = ownPages
     }

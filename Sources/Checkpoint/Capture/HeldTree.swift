@@ -62,6 +62,7 @@ final class HeldTree {
             }
         }
         try forgetEnded()
+        try FaultPoint.captureHeld.pass()
     }
 
     /// - Returns: whether there was a new one.

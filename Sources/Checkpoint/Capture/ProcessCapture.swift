@@ -44,6 +44,7 @@ struct ProcessCapture {
         do throws(KernelError) {
             for thread in process.threads { try thread.setSignalMask(Self.quietMask) }
             try remote.installSite(on: leader)
+            try FaultPoint.captureProcess.pass()
             try completeProcess(&image, root: context.root)
             for child in stoppedChildren where try !hasNews(of: child) { learnStop(child) }
             try SharedMemory.readContent(of: image.memory, remote, on: leader, context)

@@ -117,6 +117,9 @@ public enum RuntimeCapture {
             return tree
         }
         let value = try whileHeld()
+        try translating(to: Failure.self) { () throws(CheckpointError) in
+            do throws(KernelError) { try FaultPoint.captureFilesCopied.pass() } catch { throw .kernel(error) }
+        }
         tree.letGo()
         let pause = ContinuousClock.now - begun
         let frozen = try translating(to: Failure.self) { () throws(CheckpointError) in try tree.finish() }

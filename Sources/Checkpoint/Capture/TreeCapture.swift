@@ -22,6 +22,7 @@ final class TreeCapture {
             held = try HeldTree(descendantsOf: request.initPid)
             context = try CaptureContext(request)
             try examine()
+            try FaultPoint.captureExamined.pass()
         } catch {
             throw .kernel(error)
         }
@@ -43,7 +44,7 @@ final class TreeCapture {
             } catch {
                 switch error {
                 case .unsupported(let reason): lost[process.pid] = reason
-                case .kernel(let error): throw error
+                case .kernel(let error): throw error.of(process.inside, process.status.name)
                 }
             }
         }
@@ -163,15 +164,13 @@ final class TreeCapture {
                 (frozen[pid], tracked[pid], written[pid]) = (memory.frozen, memory.tracked, memory.written)
                 kept[index].image = image
             } catch {
-                let image = kept[index].image
-                throw .kernel(
-                    KernelError(
-                        error.call, "\(error.subject) (process \(image.pid), \(image.command))", errno: error.errno))
+                throw .kernel(error.of(kept[index].image))
             }
         }
         do throws(KernelError) {
             context.tree.sharedFolder = try SharedFolder.capture(in: context.root)
             context.tree.systemV = try SystemVObjects.capture(in: context.request.initPid)
+            try FaultPoint.captureFrozen.pass()
         } catch {
             throw .kernel(error)
         }
@@ -191,9 +190,14 @@ final class TreeCapture {
     /// What can be done while the processes run again.
     func finish() throws(CheckpointError) -> FrozenTree {
         do throws(KernelError) {
+            try FaultPoint.captureReleased.pass()
             for index in kept.indices {
                 guard let memory = frozen[kept[index].image.pid] else { continue }
-                try MemoryAdvice.read(of: memory.pid, into: &kept[index].image.memory)
+                do throws(KernelError) {
+                    try MemoryAdvice.read(of: memory.pid, into: &kept[index].image.memory)
+                } catch {
+                    throw error.of(kept[index].image)
+                }
             }
             context.tree.processes = kept.map(\.image)
             context.tree.host = .current

@@ -39,7 +39,17 @@ struct InternetSocketRestore {
         for (index, image) in ofUDP where !image.peerName.bytes.isEmpty {
             // What comes from others lies in it already.
             for message in image.received { try send(message, to: image, now: true) }
-            try sockets.socket(index).descriptor.connect(to: image.peerName.bytes)
+            try connectDatagrams(of: index, to: image.peerName.bytes)
+        }
+    }
+
+    /// Connects a socket for datagrams. In a sandbox whose network does not lead there, as one that is restored without the
+    /// network that it had, the socket stays unconnected: what is sent fails, as it must.
+    private func connectDatagrams(of index: Int, to peer: [UInt8]) throws(KernelError) {
+        do throws(KernelError) {
+            try sockets.socket(index).descriptor.connect(to: peer)
+        } catch let error where error.errno.rawValue == ENETUNREACH {
+            return
         }
     }
 

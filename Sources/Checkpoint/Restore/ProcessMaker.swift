@@ -36,6 +36,7 @@ final class ProcessMaker {
                 process = try fork(image, from: template)
             }
             made.append(process)
+            try FaultPoint.restoreProcess.pass()
             byPid[image.pid] = process
             if image.session == image.pid, process.session != image.pid { try lead(process) }
         }

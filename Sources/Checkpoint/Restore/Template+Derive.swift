@@ -14,6 +14,7 @@ extension Template {
     ) throws(KernelError) -> Template {
         let parent = inheritance.template
         let (process, thread) = try parent.fork()
+        try FaultPoint.templateDerived.pass()
         let remote = try RemoteProcess(process.pid)
         remote.site = parent.site
         let channel = try parent.replaceChannel(of: remote, on: thread)

@@ -55,6 +55,7 @@ final class Template: Sendable {
         guard let thread = try TracedThread(seizing: process.pid, patience: .seconds(5)) else {
             throw KernelError("ptrace(SEIZE)", "a template", errno: .noSuchProcess)
         }
+        try FaultPoint.templateBegun.pass()
         try thread.setSignalMask(ProcessCapture.quietMask)
         let remote = try RemoteProcess(process.pid)
         let place = try AddressSpace.freePlace(in: process.pid, and: neighbours + [image.memory])
@@ -68,6 +69,7 @@ final class Template: Sendable {
         try space.open(image.memory.areas.filter { $0.protection == 0 && $0.holdsAny(of: runs) })
         try space.advise(image.memory.areas, dense: denseAreas(image.memory, runs))
         try fill(remote, thread, runs, from: source, channel)
+        try FaultPoint.templateFilled.pass()
         try space.protect(image.memory.areas)
         try space.describe(executable: image.memory.executable.flatMap { files[$0] })
         try space.setSignalActions(image.signalActions)

@@ -22,12 +22,17 @@ enum TemplateSet {
             guard let memory = frozen.memory[image.pid], let plan = plans[image.pid] else { continue }
             let runs = plan.difference.runs
             let template: Template
-            if let inheritance = plan.inheritance {
-                template = try Template.derive(image, runs, by: inheritance, from: memory.pid, files: frozen.files)
-            } else {
-                template = try Template.build(
-                    image, runs, from: .process(memory.pid), program: program, files: frozen.files,
-                    neighbours: neighbours)
+            do throws(KernelError) {
+                if let inheritance = plan.inheritance {
+                    template = try Template.derive(
+                        image, runs, by: inheritance, from: memory.pid, files: frozen.files)
+                } else {
+                    template = try Template.build(
+                        image, runs, from: .process(memory.pid), program: program, files: frozen.files,
+                        neighbours: neighbours)
+                }
+            } catch {
+                throw error.of(image)
             }
             pages[image.pid] = ProcessPages(template: template, discarded: plan.difference.discarded)
         }

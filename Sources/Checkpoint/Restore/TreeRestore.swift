@@ -30,6 +30,7 @@ struct TreeRestore {
             for process in maker.made { context.pids[process.image.pid] = process.remote.pid }
             try complete(maker.made)
             try beforeRunning(RestoredRuntime(engineEnds: try context.takeEngineEnds(), pids: context.pids))
+            try FaultPoint.restoreConnected.pass()
             release(maker.made)
         } catch {
             // Half of a process must not run for a moment.
@@ -44,12 +45,15 @@ struct TreeRestore {
             try MemoryRestore(process: process, template: own.template, discarded: own.discarded, context: context)
                 .perform(from: origin)
         }
+        try FaultPoint.restoreMemory.pass()
         let living = processes.filter { $0.image.zombieStatus == nil }
         try SocketRestore(context, living).makeAll()
+        try FaultPoint.restoreSockets.pass()
         if let first = living.first { try setLastNumber(by: first) }
         for process in living { try ProcessRestore(process, context).restoreDescriptors() }
         try Segments.removeMarked(tree.systemV.segments)
         for process in living { try ProcessRestore(process, context).restorePollSets() }
+        try FaultPoint.restoreDescriptors.pass()
         for process in living {
             let restore = ProcessRestore(process, context)
             try restore.restoreAttributes()
@@ -59,18 +63,23 @@ struct TreeRestore {
             try restore.restoreThreads()
             try restore.restoreThreadState(filter: target.filter)
         }
-        var owned: Set<Int> = []
-        for process in living {
-            for descriptor in process.image.descriptors where owned.insert(descriptor.description).inserted {
-                guard let owner = tree.descriptions[descriptor.description].signalOwner else { continue }
-                try SignalOwners.restore(owner, of: descriptor.number, in: process)
-            }
-        }
+        try restoreSignalOwners(living)
+        try FaultPoint.restoreThreads.pass()
         for process in processes where process.image.zombieStatus != nil { try end(process) }
         // Children before their parents, which are told of a child's stop.
         for process in living.reversed() where process.image.stoppedBy != nil { try stop(process, among: living) }
         for process in living where process.image.stoppedBy == nil {
             try finish(process, among: living)
+        }
+    }
+
+    private func restoreSignalOwners(_ processes: [RestoringProcess]) throws(KernelError) {
+        var done: Set<Int> = []
+        for process in processes {
+            for descriptor in process.image.descriptors where done.insert(descriptor.description).inserted {
+                guard let owner = tree.descriptions[descriptor.description].signalOwner else { continue }
+                try SignalOwners.restore(owner, of: descriptor.number, in: process)
+            }
         }
     }
 

@@ -5,7 +5,7 @@ import Kernel
 /// Nobody may write to it while it is being written here, nor ever after; it may be removed at any time.
 public final class StateFolder: Sendable {
     /// Raised when an older engine could misread what a newer one writes.
-    private static let header = Array("isorun runtime state 3\n".utf8)
+    private static let header = Array("isorun runtime state 4\n".utf8)
     private static let stateName: FilePath = "state"
     private static let checksumSize = 8
 
@@ -54,7 +54,9 @@ public final class StateFolder: Sendable {
         _ tree: TreeImage, _ sources: [Int32: Source], heritage: Heritage?
     ) throws(CheckpointError) -> StoredMemory {
         do throws(KernelError) {
+            try FaultPoint.storePages.pass()
             let memory = try writePages(tree, sources, try heritage?.claim(for: self))
+            try FaultPoint.storeState.pass()
             // The state comes last: a folder that has one is complete.
             try writeState(StoredState(tree: tree, memory: memory))
             return memory

@@ -23,7 +23,9 @@ enum FileWriteHandler: RequestHandler {
     static func handle(_ params: FileWrite.Params, _ context: RequestContext) async throws -> FileWrite.Result {
         let manager = try context.runtime.manager
         return try await BlockingWork.run {
-            let size = try manager.sandbox(params.sandboxID).files()
+            let sandbox = try manager.sandbox(params.sandboxID)
+            try sandbox.requireSpace(for: Int64(params.data.count))
+            let size = try sandbox.files()
                 .write(
                     params.data, to: params.path, permissions: params.mode.map(UInt32.init), append: params.append,
                     createParents: params.createParents)
@@ -98,7 +100,7 @@ enum FileCopyInHandler: RequestHandler {
     static func handle(_ params: FileCopyIn.Params, _ context: RequestContext) async throws -> CopyResult {
         let manager = try context.runtime.manager
         let copied = try await BlockingWork.runCancellable { isCancelled in
-            try manager.sandbox(params.sandboxID).files()
+            try manager.sandbox(params.sandboxID)
                 .copyIn(params.source, to: params.path, isCancelled: isCancelled)
         }
         return CopyResult(files: Int(copied.files), bytes: Int(copied.bytes))

@@ -6,22 +6,24 @@ enum SandboxCreateHandler: RequestHandler {
 
     static func handle(_ params: SandboxCreate.Params, _ context: RequestContext) async throws -> SandboxObject {
         let runtime = try context.runtime
-        let network = try NetworkChoice.resolve(params.network)
-        for mount in params.mounts where mount.mode != .copy {
-            throw ProtocolError.hostUnsupported(
-                feature: "mounts with mode `\(mount.mode.rawValue)`",
-                reason: "this version of the engine brings host folders in by copy only", fix: "Use mode `copy`.")
+        let network = try NetworkChoice.resolve(params.network, method: method)
+        let mounts = try await BlockingWork.run {
+            try params.mounts.filter { $0.mode != .copy }.map {
+                try HostMount(
+                    source: $0.source, target: $0.target, isReadOnly: $0.mode == .readOnly, store: runtime.store.path)
+            }
         }
         let config = SandboxConfig(
             environment: params.env, hostname: params.hostname,
             limits: SandboxLimits(
-                vcpus: params.vcpus, memMiB: params.memMiB, diskMiB: params.diskMiB, pidsMax: params.pidsMax),
+                vcpus: params.vcpus, memMiB: params.memMiB, diskMiB: params.diskMiB, pidsMax: params.pidsMax,
+                execsMax: params.execsMax),
             network: network, idleTimeoutSec: params.timeoutSec,
-            onTimeout: params.onTimeout == .destroy ? .destroy : .hibernate)
+            onTimeout: params.onTimeout == .destroy ? .destroy : .hibernate, mounts: mounts)
         let request = NewSandboxRequest(
             image: params.image, name: params.name, labels: params.labels, directory: params.cwd, user: params.user,
             config: config)
-        let copies = params.mounts.map {
+        let copies = params.mounts.filter { $0.mode == .copy }.map {
             CopyRequest(source: $0.source, target: $0.target, exclude: $0.exclude)
         }
         return try await SandboxBirth.register(in: runtime) {

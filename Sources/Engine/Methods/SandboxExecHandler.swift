@@ -65,7 +65,9 @@ extension SandboxExec.Result {
         self.init(
             exitCode: result.exitCode, signal: result.status.signalName,
             stdout: encoding.encode(result.output), stderr: encoding.encode(result.errorOutput),
-            duration: .milliseconds(result.durationMs), timedOut: result.timedOut, truncated: result.truncated)
+            duration: .milliseconds(result.durationMs), timedOut: result.timedOut, truncated: result.truncated,
+            limits: result.limits.isEmpty
+                ? nil : result.limits.map { ReachedLimit($0) }.sorted { $0.rawValue < $1.rawValue })
     }
 }
 

@@ -7,7 +7,7 @@ enum SandboxForkHandler: RequestHandler {
 
     static func handle(_ params: SandboxFork.Params, _ context: RequestContext) async throws -> SandboxFork.Result {
         let runtime = try context.runtime
-        var overrides = try params.children.map { try Sandbox.Overrides($0) }
+        var overrides = try params.children.map { try Sandbox.Overrides($0, method: method) }
         if overrides.isEmpty { overrides = Array(repeating: Sandbox.Overrides(), count: params.count) }
         let children = overrides
         let pause = Mutex(0.0)

@@ -8,7 +8,7 @@ enum SandboxRaceHandler: RequestHandler {
     static func handle(_ params: SandboxRace.Params, _ context: RequestContext) async throws -> SandboxRace.Result {
         let runtime = try context.runtime
         let parent = try runtime.manager.sandbox(params.sandboxID)
-        let overrides = try params.children.map { try Sandbox.Overrides($0.overrides) }
+        let overrides = try params.children.map { try Sandbox.Overrides($0.overrides, method: method) }
         let policy = RuntimeChoice(params.runtime)
         let entrants = try await BlockingWork.run {
             try runtime.manager.fork(parent, overrides, runtime: policy).children

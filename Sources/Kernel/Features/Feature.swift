@@ -42,7 +42,7 @@ public enum FeatureName: String, CaseIterable, Sendable {
     case storeFolder, storeOverlay, storeSpace, storeReflink
     case idMapTools, subordinateIDs, setGroups, idMappedMounts
     case controlGroups
-    case pasta, tunDevice, skopeo
+    case pasta, tunDevice, packetFilter, skopeo
     case setTid, ptrace, processMemory, userfaultfd, pagemapScan, hugePages
 
     /// Whether no sandbox can run without it.
@@ -53,7 +53,8 @@ public enum FeatureName: String, CaseIterable, Sendable {
             .closeRange, .openat2, .memoryExecution, .storeFolder, .storeOverlay:
             true
         case .storeSpace, .storeReflink, .idMapTools, .subordinateIDs, .setGroups, .idMappedMounts, .controlGroups,
-            .pasta, .tunDevice, .skopeo, .setTid, .ptrace, .processMemory, .userfaultfd, .pagemapScan, .hugePages:
+            .pasta, .tunDevice, .packetFilter, .skopeo, .setTid, .ptrace, .processMemory, .userfaultfd, .pagemapScan,
+            .hugePages:
             false
         }
     }
@@ -86,6 +87,7 @@ public enum FeatureName: String, CaseIterable, Sendable {
         case .controlGroups: "limits of memory, cpu and processes; else rlimits"
         case .pasta: "network mode `nat`"
         case .tunDevice: "network mode `nat`"
+        case .packetFilter: "rules of the network, `allow` and `deny`"
         case .skopeo: "pulling images from registries"
         case .setTid: "running processes in snapshots: their pids"
         case .ptrace: "running processes in snapshots"

@@ -18,6 +18,11 @@ enum FieldLimit {
     static let diskMiB = 16...16_777_216
     /// At least init and one command; at most what the kernel can number (PID_MAX_LIMIT).
     static let pids = 2...4_194_304
+    static let execs = 1...16_384
+    static let sandboxes = 1...65_536
+    static let outputMiB = 1...1_048_576
+    static let port = 1...65535
+    static let networkRules = 0...256
     static let mounts = 0...256
     static let excludePatterns = 0...1000
     static let commitPaths = 1...10_000

@@ -145,6 +145,21 @@ extension ProtocolError {
         ProtocolError(.noSpace, "no space is left for `\(path)`", details: ["path": .string(path)])
     }
 
+    public static func hostFolderMissing(_ location: String, mountPoint: String) -> ProtocolError {
+        ProtocolError(
+            .pathNotFound,
+            "the folder `\(location)` of the host, which is mounted at `\(mountPoint)`, is not there, or a symbolic link has "
+                + "come into its path; bring it back and try again",
+            details: ["path": .string(location)])
+    }
+
+    public static func diskFull(_ sandbox: String, limitMiB: Int) -> ProtocolError {
+        ProtocolError(
+            .noSpace,
+            "sandbox `\(sandbox)` has no space left: its files may take \(limitMiB) MiB. Remove some of them.",
+            details: ["path": .string("/")])
+    }
+
     public static func networkUnavailable(reason: String, fix: String) -> ProtocolError {
         ProtocolError(
             .networkUnavailable, "the network mode `nat` is not available: \(reason). \(fix)",

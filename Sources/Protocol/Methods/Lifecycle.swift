@@ -13,12 +13,15 @@ public enum Initialize: ProtocolRequest {
         public let store: String?
         /// The process whose end ends the engine too.
         public let clientProcessID: Int?
+        /// Of all sandboxes together.
+        public let limits: EngineLimitParams?
 
         public init(from fields: inout ParamsDecoder) throws(ProtocolError) {
             clientInfo = try fields.optional("clientInfo", .object)
             protocolVersion = try fields.optional("protocolVersion", .choice, default: .one)
             store = try fields.optional("store", .absolutePath)
             clientProcessID = try fields.optional("clientProcessId", .integer(FieldLimit.processID))
+            limits = try fields.optional("limits", .object)
         }
     }
 
@@ -39,6 +42,28 @@ public enum Initialize: ProtocolRequest {
                 "host": host,
             ])
         }
+    }
+}
+
+/// Limits of all sandboxes of an engine together; nil for none.
+public struct EngineLimitParams: ParamsDecodable {
+    public let vcpus: Int?
+    public let memMiB: Int?
+    public let pidsMax: Int?
+    /// Sandboxes that run at once.
+    public let sandboxesMax: Int?
+    /// Commands under way at once.
+    public let execsMax: Int?
+    /// Output of commands that waits in memory.
+    public let outputMiB: Int
+
+    public init(from fields: inout ParamsDecoder) throws(ProtocolError) {
+        vcpus = try fields.optional("vcpus", .integer(FieldLimit.vcpus))
+        memMiB = try fields.optional("memMiB", .integer(FieldLimit.memMiB))
+        pidsMax = try fields.optional("pidsMax", .integer(FieldLimit.pids))
+        sandboxesMax = try fields.optional("sandboxesMax", .integer(FieldLimit.sandboxes))
+        execsMax = try fields.optional("execsMax", .integer(FieldLimit.execs))
+        outputMiB = try fields.optional("outputMiB", .integer(FieldLimit.outputMiB), default: 1024)
     }
 }
 

@@ -18,6 +18,8 @@ public enum SandboxCreate: ProtocolRequest {
         public let memMiB: Int
         public let diskMiB: Int
         public let pidsMax: Int
+        /// Commands under way at once.
+        public let execsMax: Int
         /// Seconds without a request until `onTimeout`; 0 for never.
         public let timeoutSec: Int
         public let onTimeout: TimeoutAction
@@ -37,6 +39,7 @@ public enum SandboxCreate: ProtocolRequest {
             memMiB = try fields.optional("memMiB", .integer(FieldLimit.memMiB), default: 1024)
             diskMiB = try fields.optional("diskMiB", .integer(FieldLimit.diskMiB), default: 4096)
             pidsMax = try fields.optional("pidsMax", .integer(FieldLimit.pids), default: 1024)
+            execsMax = try fields.optional("execsMax", .integer(FieldLimit.execs), default: 1024)
             timeoutSec = try fields.optional("timeoutSec", .integer(FieldLimit.timeoutSec), default: 0)
             onTimeout = try fields.optional("onTimeout", .choice, default: .hibernate)
             network = try fields.optional("network", .object)
@@ -53,10 +56,15 @@ public enum TimeoutAction: String, WireChoice {
 }
 
 public struct NetworkParams: ParamsDecodable {
-    public let mode: NetworkMode
+    /// Nil: `nat`, or without rules the best there is.
+    public let mode: NetworkMode?
+    public let allow: [String]
+    public let deny: [String]
 
     public init(from fields: inout ParamsDecoder) throws(ProtocolError) {
-        mode = try fields.required("mode", .choice)
+        mode = try fields.optional("mode", .choice)
+        allow = try fields.optional("allow", .array(of: .argument, count: FieldLimit.networkRules), default: [])
+        deny = try fields.optional("deny", .array(of: .argument, count: FieldLimit.networkRules), default: [])
     }
 }
 

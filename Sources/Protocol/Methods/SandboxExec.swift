@@ -49,10 +49,12 @@ public enum SandboxExec: ProtocolRequest {
         public let timedOut: Bool
         /// Whether output beyond `maxOutputBytes` was dropped.
         public let truncated: Bool
+        /// The limits that the sandbox ran into while the command ran; nil for none.
+        public let limits: [ReachedLimit]?
 
         public init(
             exitCode: Int, signal: String?, stdout: String, stderr: String, duration: Duration, timedOut: Bool,
-            truncated: Bool
+            truncated: Bool, limits: [ReachedLimit]? = nil
         ) {
             self.exitCode = exitCode
             self.signal = signal
@@ -61,15 +63,41 @@ public enum SandboxExec: ProtocolRequest {
             self.duration = duration
             self.timedOut = timedOut
             self.truncated = truncated
+            self.limits = limits
         }
 
         public var json: JSONValue {
             .fields([
                 "exitCode": exitCode, "signal": signal, "stdout": stdout, "stderr": stderr, "durationMs": duration,
-                "timedOut": timedOut, "truncated": truncated,
+                "timedOut": timedOut, "truncated": truncated, "limits": limits,
             ])
         }
     }
+}
+
+/// A limit that a sandbox runs into by itself.
+public enum ReachedLimit: String, WireChoice {
+    /// A process was killed for want of memory.
+    case memory
+    /// A process or thread could not be made.
+    case pids
+    /// Nothing more can be written.
+    case disk
+}
+
+/// A sandbox has run into a limit.
+public struct SandboxLimitReached: ServerNotification {
+    public static let method = "sandbox/limitReached"
+
+    public let sandboxID: String
+    public let limit: ReachedLimit
+
+    public init(sandboxID: String, limit: ReachedLimit) {
+        self.sandboxID = sandboxID
+        self.limit = limit
+    }
+
+    public var json: JSONValue { .fields(["sandboxId": sandboxID, "limit": limit]) }
 }
 
 /// Output of an exec that carried an `outputToken`, while it is printed.

@@ -17,7 +17,10 @@ public struct Capabilities: Equatable, Sendable, JSONEncodable {
 
     /// What enforces a limit.
     public enum LimitMechanism: String, WireChoice {
-        case cgroup2, cgroup1, rlimit, none
+        case cgroup2, cgroup1, rlimit
+        /// The engine looks at what is used, and ends what uses too much.
+        case engine
+        case none
     }
 
     public struct Limits: Equatable, Sendable, JSONEncodable {

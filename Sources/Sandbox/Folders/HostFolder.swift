@@ -18,6 +18,8 @@ struct HostFolder: ~Copyable, Sendable {
     }
 
     private static let rules: PathResolution = [.beneath, .noSymlinks, .noMagicLinks]
+    /// Files get their places by renames, which do not lead from one mount to another.
+    private static let innerRules = rules.union(.noMountPoints)
 
     /// Without symlinks, for messages too.
     let location: String
@@ -44,7 +46,7 @@ struct HostFolder: ~Copyable, Sendable {
 
     /// Opens a folder below, or the folder itself for an empty path.
     func folder(_ path: FilePath) throws(KernelError) -> OwnedFD {
-        try root.open(path.isEmpty ? "." : path, [.read, .directory], resolving: Self.rules)
+        try root.open(path.isEmpty ? "." : path, [.read, .directory], resolving: Self.innerRules)
     }
 
     /// Opens the folder that an entry is in.
@@ -57,6 +59,9 @@ struct HostFolder: ~Copyable, Sendable {
             switch error.errno {
             case .noSuchFile: return .absent
             case .notDirectory, .tooManyLinks: return .blocked
+            case .crossDevice:
+                let reason = "another filesystem is mounted there or above; commit the rest with `paths`"
+                throw .path(PathError(.permissionDenied(reason: reason), fullPath(path)))
             default: throw SandboxError(error, path: fullPath(path))
             }
         }

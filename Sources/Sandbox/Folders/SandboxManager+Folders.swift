@@ -25,9 +25,14 @@ extension SandboxManager {
     ) throws(SandboxError) {
         if requests.isEmpty { return }
         var folders: [CopiedFolder] = []
+        let mounts = sandbox.state.withLock { $0.config.mounts }
         for request in requests {
+            if let target = FilePath(request.target), mounts.contains(where: { $0.holds(target) }) {
+                let reason = "a folder of the host is mounted there; copies would reach the host"
+                throw .path(PathError(.permissionDenied(reason: reason), request.target))
+            }
             let files = try sandbox.files()
-            _ = try files.copyIn(
+            _ = try sandbox.copyIn(
                 request.source, to: request.target, excluding: IgnoreRules(request.exclude), isCancelled: isCancelled)
             if let folder = try files.copied(request) { folders.append(folder) }
         }
@@ -41,23 +46,25 @@ extension SandboxManager {
     func setFolders(
         _ folders: [CopiedFolder], of sandbox: Sandbox, adding staged: StagedLayer?
     ) throws(SandboxError) {
-        var (record, config) = sandbox.state.withLock { ($0.record, $0.config) }
-        config.folders = folders
-        record.config = config.json
-        record.baseLayers = config.baseLayers
-        let (newRecord, newConfig) = (record, config)
-        try onStore { () throws(StoreError) in
-            if let staged {
-                try store.updateSandbox(newRecord, adding: staged)
-            } else {
-                try store.updateSandbox(newRecord)
+        try sandbox.changingRecord.withLock { _ throws(SandboxError) in
+            var (record, config) = sandbox.state.withLock { ($0.record, $0.config) }
+            config.folders = folders
+            record.config = config.json
+            record.baseLayers = config.baseLayers
+            let (newRecord, newConfig) = (record, config)
+            try onStore { () throws(StoreError) in
+                if let staged {
+                    try store.updateSandbox(newRecord, adding: staged)
+                } else {
+                    try store.updateSandbox(newRecord)
+                }
             }
+            sandbox.state.withLock { state in
+                state.record = newRecord
+                state.config = newConfig
+            }
+            housekeeping.replenishFiles(overlayMountPoints: newRecord.overlayMountPoints)
         }
-        sandbox.state.withLock { state in
-            state.record = newRecord
-            state.config = newConfig
-        }
-        housekeeping.replenishFiles(overlayMountPoints: newRecord.overlayMountPoints)
     }
 
     // MARK: Differences

@@ -17,10 +17,12 @@ extension Sandbox {
     public func startProcess(
         _ command: SandboxCommand, _ options: ProcessOptions
     ) async throws(SandboxError) -> ProcessDescription {
+        try await waitForNetwork()
         let result = await withCheckedContinuation {
             (continuation: CheckedContinuation<Result<ManagedProcess, SandboxError>, Never>) in
             do throws(SandboxError) {
                 let (incarnation, prepared) = try prepare(command)
+                supervision.watch.noticeWork()
                 try incarnation.start(prepared, command.program, options) { continuation.resume(returning: $0) }
             } catch {
                 continuation.resume(returning: .failure(error))

@@ -19,6 +19,7 @@ extension Incarnation {
 
     /// The frozen copies of a capture are processes inside, until its memory is in templates: the next one would find them.
     private func settleCaptures() {
+        uplink?.settle()
         settle()
         dependentCaptures.wait()
     }
@@ -27,6 +28,7 @@ extension Incarnation {
     func whileStopped<Value: Sendable>(
         _ body: @escaping @Sendable () throws(SandboxError) -> Value
     ) throws(SandboxError) -> (value: Value, pauseMs: Double) {
+        uplink?.settle()
         settle()
         return try RuntimeCapture.whileHeld(namespaces.process.pid, body)
     }

@@ -53,13 +53,19 @@ class EngineTestCase(unittest.TestCase):
     # Engines
 
     def start_engine(
-        self, store: str | None = None, *, initialize: bool = True, arguments: list[str] = [], **options
+        self,
+        store: str | None = None,
+        *,
+        initialize: bool = True,
+        prefix: list[str] = [],
+        arguments: list[str] = [],
+        **options,
     ) -> Engine:
-        """An engine that is ended with the test. `options` as of isorun_client.Engine."""
+        """An engine that is ended with the test. `prefix` is a command that runs another; `options` as of isorun_client.Engine."""
         environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "TMPDIR": self.temporary}
         environment.update(options.pop("env", {}))
         engine = Engine(
-            [ENGINE, *arguments],
+            [*prefix, ENGINE, *arguments],
             env=environment,
             stderr_path=os.path.join(self.folder, f"stderr-{len(self._engines)}"),
             record_limit=RECORDED_MESSAGES,

@@ -1,7 +1,8 @@
 """Runs the chosen tests as each caller in turn, prints what happened, and counts it.
 
-The tests of one caller run in a worker process of that account. A test that hangs beyond its time even in its
-cleaning up costs its worker: that one is killed with all its processes, and a new one goes on with the rest.
+The tests of one caller run in a worker process of that account, and two callers' at once: most tests wait most of the time. A test
+that hangs beyond its time even in its cleaning up costs its worker: that one is killed with all its processes, and a new one goes on
+with the rest.
 
 A test that failed runs once more, alone, after all others. One that passes then is unsteady: it is reported with what it
 said at first, and a run tolerates only a few of them.
@@ -18,6 +19,7 @@ import sys
 import tempfile
 import time
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +31,7 @@ SUITE = Path(__file__).parents[1]
 GRACE_SECONDS = 45  # beyond a test's own time, for its cleaning up
 SLOWEST_SHOWN = 10
 REPEATED_AT_MOST = 10
+CALLERS_AT_ONCE = 2
 UNSTEADY_TOLERATED = 2  # by a run; ISORUN_STRICT=1 tolerates none
 
 
@@ -52,18 +55,24 @@ class Run:
     require_all: bool
     strict: bool = False
     outcomes: list[Outcome] = field(default_factory=list)
+    #: The processes that are waited for where they were started.
+    workers: set[int] = field(default_factory=set)
 
     def as_callers(self, names: list[str]) -> None:
-        """Runs as each of the named callers; those other than the current account need root."""
+        """Runs as the named callers; those other than the current account need root."""
         processes.become_subreaper()
         with tempfile.TemporaryDirectory(prefix="isorun-e2e-") as place:
             os.chmod(place, 0o755)
             stage = Stage(Path(place), self.engine)
             accounts = [callers.prepare(name) if os.geteuid() == 0 else callers.current() for name in names]
-            for caller in accounts:
-                tests = tests_for(caller.name, self.patterns)
-                print(f"\n{len(tests)} tests as {caller.login}", flush=True)
-                self._as_caller(caller, stage, tests)
+            with ThreadPoolExecutor(CALLERS_AT_ONCE) as pool:
+                runs = []
+                for caller in accounts:
+                    tests = tests_for(caller.name, self.patterns)
+                    print(f"{len(tests)} tests as {caller.login}", flush=True)
+                    runs.append(pool.submit(self._as_caller, caller, stage, tests))
+                for run in runs:
+                    run.result()
             self._once_more(accounts, stage)
 
     def is_good(self) -> bool:
@@ -112,6 +121,7 @@ class Run:
             **caller.identity(),
         )
         os.close(writing)
+        self.workers.add(worker.pid)
         worker.stdin.write(json.dumps({"tests": tests, "seconds": self.seconds_per_test}).encode())
         worker.stdin.close()
         remaining, running = list(tests), None
@@ -125,7 +135,8 @@ class Run:
                     self._record(caller, event["test"], event["outcome"], event["seconds"], event["detail"])
         processes.kill_tree(worker.pid)
         worker.wait()
-        processes.reap_orphans(keep=set())
+        self.workers.discard(worker.pid)
+        processes.reap_orphans(keep=self.workers)
         if remaining and worker.returncode != 0 or running:
             lost = running or remaining[0]
             remaining.remove(lost)

@@ -36,18 +36,18 @@ export function networkProfiles(): NetworkProfile[] {
  * @throws NotSupportedError, InvalidParamsError for what must not be sent, or cannot be told to the engine.
  */
 export function createParams(options: CreateOptions): Record<string, unknown> {
-    const { credentials, network, networkProfile, onTimeout, ...rest } = options
+    const { credentials, networkProfile, onTimeout, ...rest } = options
     if (credentials !== undefined) {
         throw new NotSupportedError('The local engine offers no credentials; pass secrets in env, and knowingly.')
     }
-    if (networkProfile !== undefined && network !== undefined) {
+    if (networkProfile !== undefined && rest.network !== undefined) {
         throw invalidParams('network and networkProfile exclude each other; give one of them.')
     }
     // The engine's own default is to hibernate; programs for the hosted service count on the sandbox being gone.
     return {
         ...rest,
         onTimeout: onTimeout ?? 'destroy',
-        network: profileNetwork(networkProfile) ?? ownNetwork(network),
+        network: profileNetwork(networkProfile) ?? rest.network,
     }
 }
 
@@ -59,14 +59,4 @@ function profileNetwork(name: string | undefined): { mode: NetworkMode } | undef
         throw invalidParams(`networkProfile: expected ${names}, got ${JSON.stringify(name)}.`)
     }
     return { mode: profile.mode }
-}
-
-function ownNetwork(network: CreateOptions['network']): Record<string, unknown> | undefined {
-    if (network === undefined) return undefined
-    const { allow, deny, ...rest } = network
-    if (allow !== undefined || deny !== undefined) {
-        throw new NotSupportedError('The local engine has no network rules (network.allow, network.deny); ' +
-            "use network: { mode: 'nat' } or { mode: 'none' }.")
-    }
-    return Object.keys(rest).length === 0 ? undefined : rest
 }

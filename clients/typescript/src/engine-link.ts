@@ -62,7 +62,7 @@ export class EngineLink {
     }
 
     /** Introduces both sides to each other. On failure the engine is ended. */
-    async initialize(store: string | undefined): Promise<void> {
+    async initialize({ store, limits }: IsorunOptions): Promise<void> {
         const cancellation = new Cancellation('initialize', { timeoutMs: START_LIMIT_MS })
         try {
             const description = await this.request<EngineDescription>('initialize', {
@@ -70,6 +70,7 @@ export class EngineLink {
                 protocolVersion: PROTOCOL_VERSION,
                 clientProcessId: process.pid,
                 store,
+                limits,
             }, { cancellation })
             if (description.protocolVersion !== PROTOCOL_VERSION) {
                 throw new EngineProtocolError('initialize',

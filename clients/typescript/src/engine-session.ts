@@ -97,7 +97,7 @@ export class EngineSession {
             onEnd: () => { attempt.over = true },
         })
         const ready = link.then(async (started) => {
-            await started.initialize(this.options.store)
+            await started.initialize(this.options)
             return started
         })
         const attempt: Attempt = { link, ready, over: false }

@@ -8,7 +8,7 @@ import { snapshotFromWire } from './snapshots'
 import type { WireSnapshot } from './snapshots'
 import type {
     CallOptions, Command, CommitOptions, CommitResult, DestroyResult, DiffOptions, DirectoryEntry, ExecOptions, ExecResult, ExecStreamOptions, FileChange,
-    ForkOptions, Labels, ProcessVerdict, RaceChild, RaceEntry, RaceOptions, SandboxInfo, SandboxStats, Snapshot, SnapshotOptions, WriteFileOptions,
+    ForkOptions, ForwardedPort, Labels, ProcessVerdict, RaceChild, RaceEntry, RaceOptions, SandboxInfo, SandboxStats, Snapshot, SnapshotOptions, WriteFileOptions,
 } from './types'
 
 const MAX_PORT = 65535
@@ -46,6 +46,8 @@ export class Sandbox {
     readonly diskMiB: number
     readonly name: string | undefined
     readonly labels: Labels
+    /** Those that this handle has made, by their ports in the sandbox. */
+    private readonly forwarded = new Map<number, ForwardedPort>()
 
     private constructor(private readonly context: SandboxContext, private readonly created: SandboxInfo) {
         this.id = created.id
@@ -153,6 +155,7 @@ export class Sandbox {
 
     /** Takes this sandbox back to a snapshot of it or of one of its ancestors, under the same id. */
     async rollback(snapshotId: string, options: CallOptions = {}): Promise<SandboxInfo> {
+        this.forwarded.clear()
         return this.call('sandbox/rollback', { snapshotId }, options)
     }
 
@@ -185,6 +188,7 @@ export class Sandbox {
 
     /** Takes the processes out of memory; the id stays valid. */
     async hibernate(options: CallOptions = {}): Promise<void> {
+        this.forwarded.clear()
         await this.call('sandbox/hibernate', {}, options)
     }
 
@@ -199,14 +203,40 @@ export class Sandbox {
     }
 
     /**
-     * The address of a port of the sandbox.
-     * @throws RangeError outside of 1 to 65535; NotSupportedError, for this engine forwards no ports yet.
+     * Makes a TCP port of the sandbox reachable on the host's loopback address, until it is closed or the sandbox is rolled
+     * back, hibernates or ends. What listens on the sandbox's own loopback address is reached. Again gives the same answer.
+     */
+    async forward(port: number, forwardOptions: { hostPort?: number } = {},
+                  options: CallOptions = {}): Promise<ForwardedPort> {
+        const forwarded = await this.call<ForwardedPort>('port/forward', { ...forwardOptions, port }, options)
+        this.forwarded.set(port, forwarded)
+        return forwarded
+    }
+
+    /** The ports that are forwarded now. */
+    async ports(options: CallOptions = {}): Promise<ForwardedPort[]> {
+        return (await this.call<{ ports: ForwardedPort[] }>('port/list', {}, options)).ports
+    }
+
+    /** Ends a forward and its connections. */
+    async closePort(port: number, options: CallOptions = {}): Promise<void> {
+        await this.call('port/close', { port }, options)
+        this.forwarded.delete(port)
+    }
+
+    /**
+     * The address, on the host, of a port that this handle has forwarded.
+     * @throws RangeError outside of 1 to 65535; NotSupportedError for a port that was not forwarded before.
      */
     url(port: number, path = '/'): string {
         if (!Number.isInteger(port) || port < 1 || port > MAX_PORT) {
             throw new RangeError(`port: expected an integer from 1 to ${MAX_PORT}, got ${String(port)}`)
         }
-        throw new NotSupportedError(`Ports of a local sandbox are not forwarded yet (port ${port}, path ${path}).`)
+        const forwarded = this.forwarded.get(port)
+        if (forwarded === undefined) {
+            throw new NotSupportedError(`Port ${port} has no address yet: await sandbox.forward(${port}) first.`)
+        }
+        return `http://${forwarded.hostAddress}:${forwarded.hostPort}${path.startsWith('/') ? '' : '/'}${path}`
     }
 
     /** @throws SandboxDestroyedError (or SandboxNotFoundError, when the engine has forgotten it) the second time. */

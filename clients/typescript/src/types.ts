@@ -19,12 +19,26 @@ export interface IsorunOptions {
     engine?: string | readonly string[]
     /** The folder that keeps images and snapshots; the engine's own default when left out. */
     store?: string
+    /** Limits of all sandboxes together; what the machine cannot hold is refused. */
+    limits?: EngineLimits
     /** Variables for the engine's process, on top of this process's; `undefined` removes one. */
     env?: Readonly<Record<string, string | undefined>>
     /** Accepted so that programs for the hosted service run unchanged; not used. */
     apiKey?: string
     /** Accepted so that programs for the hosted service run unchanged; not used. */
     apiUrl?: string
+}
+
+export interface EngineLimits {
+    vcpus?: number
+    memMiB?: number
+    pidsMax?: number
+    /** Sandboxes that run at once. */
+    sandboxesMax?: number
+    /** Commands under way at once. */
+    execsMax?: number
+    /** Output of commands that waits in memory for their end; default 1024. */
+    outputMiB?: number
 }
 
 export type Labels = Readonly<Record<string, string>>
@@ -43,11 +57,13 @@ export interface Mount {
 }
 
 export interface NetworkOptions {
-    /** The engine's own way to choose: `nat`, or `none` for loopback only. */
+    /** `nat` for outbound connections, or `none` for loopback only. Default: `nat` where rules are given or it can be had. */
     mode?: NetworkMode
-    /** Host rules of the hosted service. The local engine has none and refuses them. */
+    /**
+     * A connection is permitted if one of these rules matches it, or there is none, and no rule of `deny` does. Each is
+     * `HOST`, `HOST:PORT` or `HOST:FIRST-LAST`; HOST is an IPv4 address, a network as `10.0.0.0/8`, a name, `*.name`, or `*`.
+     */
     allow?: readonly string[]
-    /** Host rules of the hosted service. The local engine has none and refuses them. */
     deny?: readonly string[]
 }
 
@@ -70,6 +86,8 @@ export interface CreateOptions {
     diskMiB?: number
     /** Default 1024. */
     pidsMax?: number
+    /** Commands under way at once; default 1024. */
+    execsMax?: number
     /** Seconds without a request after which `onTimeout` happens; 0, the default, is never. */
     timeoutSec?: number
     /** Default `destroy`, as on the hosted service. */
@@ -89,7 +107,7 @@ export interface SandboxOverrides {
     env?: Readonly<Record<string, string>>
     vcpus?: number
     memMiB?: number
-    network?: { mode: NetworkMode }
+    network?: NetworkOptions
     timeoutSec?: number
 }
 
@@ -115,13 +133,16 @@ export interface SandboxInfo {
     memMiB: number
     diskMiB: number
     pidsMax: number
+    execsMax: number
     /** What the sandbox got; `reason` says why it is `none` where nothing was asked for. */
-    network: { mode: NetworkMode; reason?: string }
+    network: { mode: NetworkMode; reason?: string; allow?: string[]; deny?: string[] }
     /** How long the creation took, in milliseconds. */
     createMs: number
     /** RFC 3339. */
     createdAt: string
     parent?: { kind: 'sandbox' | 'snapshot'; id: string }
+    /** The folders of the host that are mounted; `source` is without symlinks. */
+    mounts?: { source: string; target: string; mode: 'ro' | 'rw' }[]
     timeoutSec: number
     runtime?: RuntimeReport
 }
@@ -229,6 +250,11 @@ export interface ExecResult {
     timedOut: boolean
     /** Whether output beyond `maxOutputBytes` was dropped. */
     truncated: boolean
+    /**
+     * The limits that the sandbox ran into meanwhile, left out for none: a process was killed for want of `memory`,
+     * none could be made (`pids`), nothing more can be written (`disk`).
+     */
+    limits?: ('memory' | 'pids' | 'disk')[]
 }
 
 export interface WriteFileOptions {
@@ -308,6 +334,14 @@ export interface ProcessVerdict {
     verdict: 'kept' | 'lost'
     reason?: string
     resets: unknown[]
+}
+
+/** A port of a sandbox that is reached on the host. */
+export interface ForwardedPort {
+    /** In the sandbox. */
+    port: number
+    hostAddress: string
+    hostPort: number
 }
 
 /** How far a long request has come. */

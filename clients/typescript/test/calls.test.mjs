@@ -37,6 +37,8 @@ for (const [what, options, sent] of [
         { onTimeout: 'destroy', network: { mode: 'nat' } }],
     ['the profile locked-down', { networkProfile: 'locked-down' }, { onTimeout: 'destroy', network: { mode: 'none' } }],
     ['the engine\'s network mode', { network: { mode: 'none' } }, { onTimeout: 'destroy', network: { mode: 'none' } }],
+    ['rules of the network', { network: { allow: ['example.org:443'], deny: [] } },
+        { onTimeout: 'destroy', network: { allow: ['example.org:443'], deny: [] } }],
     ['a misspelt option, for the engine to refuse', { memMib: 1 }, { onTimeout: 'destroy', memMib: 1 }],
 ]) {
     test(`create passes on ${what}`, async (t) => {
@@ -51,8 +53,6 @@ for (const [what, options, sent] of [
 
 for (const [what, options, errorClass] of [
     ['credentials', { credentials: [] }, NotSupportedError],
-    ['an allow list', { network: { allow: ['pypi.org'] } }, NotSupportedError],
-    ['a deny list', { network: { deny: [] } }, NotSupportedError],
     ['an unknown profile', { networkProfile: 'open' }, InvalidParamsError],
     ['a profile beside a network', { networkProfile: 'locked-down', network: {} }, InvalidParamsError],
 ]) {
@@ -197,7 +197,7 @@ test('fork passes on the count and the overrides', async (t) => {
     ])
 })
 
-test('url checks its port and is not offered yet', async (t) => {
+test('url checks its port, which must be forwarded', async (t) => {
     const sandbox = await fakeClient(t).create()
     for (const port of [0, 65536, 1.5, NaN]) assert.throws(() => sandbox.url(port), RangeError)
     for (const port of [1, 65535]) assert.throws(() => sandbox.url(port, '/x'), NotSupportedError)

@@ -19,7 +19,8 @@ const MEMBERS = {
         readFileBytes: ['/a'], readdir: ['/'], commit: ['/a', {}], race: [[{ command: 'x' }], {}],
         copyIn: ['/a', '/b'], copyOut: ['/a', '/b'],
         info: [], stats: [], snapshot: [{}], explain: [], diff: [{}],
-        rollback: ['snap1'], fork: [1, {}], hibernate: [], resume: [], setTimeout: [1], destroy: [],
+        rollback: ['snap1'], fork: [1, {}], hibernate: [], resume: [], setTimeout: [1],
+        forward: [80, {}], ports: [], closePort: [80], destroy: [],
     },
 }
 

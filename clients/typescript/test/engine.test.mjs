@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
-    AbortError, InvalidParamsError, IsorunError, PathNotFoundError, SandboxDestroyedError, SandboxNotFoundError,
+    AbortError, InvalidParamsError, IsorunError, NotSupportedError, PathNotFoundError, SandboxDestroyedError, SandboxNotFoundError,
     SnapshotNotFoundError,
 } from 'isorun'
 import { engineClient, withEngine } from './support/engine.mjs'
@@ -29,6 +29,19 @@ test('a sandbox has what was asked for, and info agrees with the handle', withEn
     assert.deepEqual(await client.list({ labels: { job: '8' } }), [])
     assert.equal((await client.get(sandbox.id)).name, 'asked')
     assert.equal(await client.get('run0000000000000000'), null)
+})
+
+test('a service inside is reached at a forwarded port', withEngine, async (t) => {
+    const sandbox = await engineClient(t).create({ networkProfile: 'locked-down' })
+    const { port, hostAddress, hostPort } = await sandbox.forward(8000)
+    assert.deepEqual(await sandbox.ports(), [{ port, hostAddress, hostPort }])
+    assert.equal(sandbox.url(8000, '/a'), `http://127.0.0.1:${hostPort}/a`)
+    await sandbox.exec('echo hello > /tmp/a; cd /tmp; python3 -m http.server --bind 127.0.0.1 8000 > /dev/null 2>&1 & ' +
+        'until python3 -c "import socket; socket.create_connection((\'127.0.0.1\', 8000))" 2> /dev/null; do sleep 0.05; done')
+    assert.equal(await (await fetch(sandbox.url(8000, '/a'))).text(), 'hello\n')
+    await sandbox.closePort(8000)
+    assert.deepEqual(await sandbox.ports(), [])
+    assert.throws(() => sandbox.url(8000), NotSupportedError)
 })
 
 test('a misspelt option is refused by the engine', withEngine, async (t) => {

@@ -21,7 +21,7 @@ const refuse = (id, code, message, data) => send({ id, error: { code, message, d
 
 const sandbox = (fields = {}) => ({
     id: `run${String(++sandboxes).padStart(16, '0')}`, labels: {}, status: 'running', image: 'host', env: {}, cwd: '/',
-    user: 'root', hostname: 'fake', vcpus: 1, memMiB: 1024, diskMiB: 4096, pidsMax: 1024, network: { mode: 'none' },
+    user: 'root', hostname: 'fake', vcpus: 1, memMiB: 1024, diskMiB: 4096, pidsMax: 1024, execsMax: 1024, network: { mode: 'none' },
     createMs: 1, createdAt: new Date().toISOString(), timeoutSec: 0, ...fields,
 })
 const snapshot = () => ({
