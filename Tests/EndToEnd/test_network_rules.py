@@ -121,6 +121,7 @@ class NameRuleTests(NetworkTestCase):
         for name, answer in (
             ("GOOD.example", "hello"), ("a.below.example", "hello"), ("below.example", "no such name"),
             ("bad.example", "no such name"), (self.address, "hello"),
+            ("a.below.example.evil.example", "no such name"),
         ):
             with self.subTest(name=name):
                 self.assertEqual(self.ask(box, name, server.port), answer)

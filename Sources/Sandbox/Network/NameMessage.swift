@@ -27,8 +27,8 @@ struct NameMessage {
             let length = Int(bytes[position])
             guard length < Self.pointer, position + 1 + length < bytes.count else { return nil }
             let label = bytes[(position + 1)..<(position + 1 + length)]
-            // A dot within a label would make one name look like another.
-            if label.contains(UInt8(ascii: ".")) { return nil }
+            // A dot within a label, or a letter that Unicode takes for another one, would make one name look like another.
+            if label.contains(where: { $0 == UInt8(ascii: ".") || $0 >= 0x80 }) { return nil }
             labels.append(String(decoding: label, as: UTF8.self).lowercased())
             position += 1 + length
         }

@@ -73,7 +73,8 @@ final class NameRelay: Sendable {
     private func answer(_ question: NameMessage) -> [UInt8]? {
         let (allowed, denied) = filter.sets(for: question.name)
         if !denied.isEmpty {
-            block(question.name)
+            // Only names that a rule spells out: to ask for others would tell their servers what a sandbox has put into them.
+            if network.deny.contains(where: { $0.destination == .name(question.name) }) { block(question.name) }
             return question.denial
         }
         let needsNone = network.allow.isEmpty || network.allow.contains { $0.destination == .everything }
