@@ -6,7 +6,7 @@ import Synchronization
 /// that needs it.
 final class ReadyPool<Element: Sendable>: Sendable {
     /// Enough for a burst of creates.
-    private static var target: Int { 4 }
+    static var target: Int { 4 }
 
     private struct State {
         var ready: [Element] = []

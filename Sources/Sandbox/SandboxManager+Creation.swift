@@ -69,7 +69,7 @@ extension SandboxManager {
         var isBorn = false
         defer { if !isBorn { givePlaceBack() } }
         let base = try bases.base(of: image)
-        let ready = image == .host && layers.isEmpty ? try hostRoots.take() : nil
+        let ready = layers.isEmpty ? try readyRoots.take(of: image) : nil
         let record = try onStore { () throws(StoreError) in
             try store.createSandbox(
                 NewSandbox(

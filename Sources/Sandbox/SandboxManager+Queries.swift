@@ -82,7 +82,9 @@ extension SandboxManager {
 
     /// Removes an image's name; its layers are deleted in the background when nothing else names them.
     public func removeImage(_ reference: String) throws(SandboxError) {
+        let digest = try onStore { () throws(StoreError) in try store.reference(named: reference).digest }
         try onStore { () throws(StoreError) in try store.removeImage(named: reference) }
+        readyRoots.forget(digest)
         housekeeping.collectGarbage()
     }
 

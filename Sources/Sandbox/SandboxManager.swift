@@ -16,8 +16,7 @@ public final class SandboxManager: Sendable {
     public let limits: LimitMechanisms
     let ingredients: SandboxIngredients
     let namespaceSets: ReadyPool<NamespaceSet>
-    /// Empty uppers over the image `host`.
-    let hostRoots: ReadyPool<ReadyRoot>
+    let readyRoots: ReadyRoots
     let bases: BaseFilesystems
     let hostFolders: HostFolderMounts
     let housekeeping: Housekeeping
@@ -65,11 +64,7 @@ public final class SandboxManager: Sendable {
         } discard: {
             $0.destroy()
         }
-        hostRoots = ReadyPool(name: "host roots") { [bases] () throws(SandboxError) in
-            try ReadyRoot(on: try bases.base(of: .host), in: store)
-        } discard: { _ in
-            // Its mounts go with it.
-        }
+        readyRoots = ReadyRoots(store: store, bases: bases)
         places = Slots(limit: engineLimits.sandboxesMax)
         try supervision.watch.begin { [weak self] in
             self?.runningSandboxes ?? []
@@ -77,7 +72,7 @@ public final class SandboxManager: Sendable {
             self?.limitHandler.withLock { $0 }?(sandbox.id, limit)
         }
         namespaceSets.fill()
-        hostRoots.fill()
+        readyRoots.fill()
         housekeeping.removeAbandoned(groups)
         housekeeping.collectGarbage()
     }
@@ -219,7 +214,7 @@ public final class SandboxManager: Sendable {
         durability.finish()
         supervision.watch.close()
         namespaceSets.close()
-        hostRoots.close()
+        readyRoots.close()
         housekeeping.finish()
         ingredients.controlGroups.remove()
         // The next engine that opens the store removes what cannot be removed now.

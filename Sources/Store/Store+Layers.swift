@@ -14,6 +14,13 @@ extension Store {
         }
     }
 
+    /// Which folder it is that the layer's files lie in: another one when the layer was removed and came again.
+    public func contentIdentity(_ layer: LayerID) throws(StoreError) -> FileIdentity {
+        let status = try onDisk { () throws(KernelError) in try layers.statusIfPresent(of: contentName(layer)) }
+        guard let status else { throw .storeCorrupt(reason: "layer \(layer) is missing") }
+        return status.identity
+    }
+
     private func contentName(_ layer: LayerID) -> FilePath {
         FilePath(verbatim: "\(layer)/\(StoreLayout.content)")
     }

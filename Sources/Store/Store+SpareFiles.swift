@@ -20,18 +20,22 @@ extension Store {
         }
     }
 
-    /// Makes a folder of files whose overlays may be mounted before `createSandbox` gets it. It goes with the engine if
-    /// nobody uses it.
-    public func makeSpareFiles(overlayMountPoints: [FilePath]) throws(StoreError) -> FilesID {
+    /// Makes a folder of files for a sandbox of an image, whose overlays may be mounted before `createSandbox` gets it. It
+    /// goes with the engine if nobody uses it.
+    public func makeSpareFiles(overlayMountPoints: [FilePath], on image: ImageUse) throws(StoreError) -> FilesID {
         let files = FilesID.random()
+        let origin = try topRoot(layers: [], image: image)
         do throws(KernelError) {
-            try placeFiles(files, in: staging, mountPoints: overlayMountPoints, like: nil)
+            try placeFiles(files, in: staging, mountPoints: overlayMountPoints, like: origin)
         } catch {
             try discardStaged(files.path)
             throw StoreError(error)
         }
         return files
     }
+
+    /// Removes what `makeSpareFiles` made and nobody used.
+    public func discardSpareFiles(_ files: FilesID) throws(StoreError) { try discardStaged(files.path) }
 
     /// Puts a folder of files, spare or new, into a sandbox's folder. On failure a part of it may be left there.
     func placeFiles(

@@ -110,6 +110,39 @@ class ImageTests(EngineTestCase):
         self.assert_fails(1020, "ImageNotFound", self.engine.call, "image/remove", {"ref": "tiny:1"})
         self.eventually(lambda: not os.listdir(os.path.join(self.store, "layers")), message="layers are left")
 
+    def test_what_is_ready_for_an_image_is_not_used_after_its_layers_came_anew(self):
+        self.imported()
+        for _ in range(3):
+            self.engine.create(image="tiny:1").destroy()
+        other = self.start_engine()
+        other.call("image/remove", {"ref": "tiny:1"})
+        self.eventually(lambda: not os.listdir(os.path.join(self.store, "layers")), message="layers are left")
+        self.assert_fails(1020, "ImageNotFound", self.engine.create, image="tiny:1")
+        other.call("image/import", {"path": self.archive, "ref": "tiny:1"})
+        boxes = [self.engine.create(image="tiny:1") for _ in range(6)]
+        self.assertEqual({box.output("cat /etc/release") for box in boxes}, {"tiny 1\n"})
+        self.assertEqual(boxes[0].output("stat -c %a /"), "755\n")
+
+    def test_many_images_in_turn(self):
+        """Only some of them have something ready at a time, and nothing of the others stays."""
+        staging = os.path.join(self.store, "staging")
+
+        def spare_files():
+            return sum(len([n for n in os.listdir(entry.path) if n.startswith("files-")]) for entry in os.scandir(staging))
+
+        for number in range(6):
+            rootfs.build(self.archive, extra=lambda archive: rootfs.file(archive, "number", b"%d" % number))
+            self.imported(ref=f"tiny:{number}")
+
+        def use_each_in_turn():
+            for number in range(6):
+                box = self.engine.create(image=f"tiny:{number}")
+                self.assertEqual(box.output("cat /number"), str(number))
+                box.destroy()
+
+        use_each_in_turn()
+        self.assert_no_growth(spare_files, 6, use_each_in_turn)
+
     def test_the_host_image_cannot_be_removed_or_replaced(self):
         for method, params in (
             ("image/remove", {"ref": "host"}),

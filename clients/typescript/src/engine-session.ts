@@ -9,6 +9,11 @@ export interface OutputChunk {
     readonly data: string
 }
 
+/** What is told of an attached process. */
+export type ProcessEvent =
+    | { readonly kind: 'output'; readonly stream: 'stdout' | 'stderr'; readonly data: string; readonly cursor: number }
+    | { readonly kind: 'ended'; readonly stream: 'stdout' | 'stderr'; readonly reason: 'eof' | 'interrupted' }
+
 /** What is told under a token that is sent with a request, as `outputToken` or `workDoneToken`. */
 export interface Subscription {
     readonly token: string
@@ -34,6 +39,7 @@ export class EngineSession {
     private attempt: Attempt | undefined
     private closed: Promise<void> | undefined
     private readonly outputs = new Map<string, (chunk: OutputChunk) => void>()
+    private readonly processes = new Map<string, (event: ProcessEvent) => void>()
     private readonly progresses = new Map<string, (progress: Progress) => void>()
     private nextToken = 1
 
@@ -85,10 +91,15 @@ export class EngineSession {
         return this.subscribe(this.progresses, `work-${this.nextToken++}`, onProgress)
     }
 
+    /** Passes on what the engine sends of an attached process, until it is ended or another takes its place. */
+    subscribeProcess(sandboxId: string, processId: string, onEvent: (event: ProcessEvent) => void): Subscription {
+        return this.subscribe(this.processes, `${sandboxId}/${processId}`, onEvent)
+    }
+
     private subscribe<Event>(listeners: Map<string, (event: Event) => void>, token: string,
                              listener: (event: Event) => void): Subscription {
         listeners.set(token, listener)
-        return { token, end: () => { listeners.delete(token) } }
+        return { token, end: () => { if (listeners.get(token) === listener) listeners.delete(token) } }
     }
 
     private open(): Attempt {
@@ -115,6 +126,7 @@ export class EngineSession {
 
     /** Notifications of other kinds are for clients that asked for them, as the language server protocol has it. */
     private receive(method: string, params: Record<string, unknown>): void {
+        if (method === 'process/output' || method === 'process/outputEnded') this.receiveProcessEvent(params)
         if (typeof params.token !== 'string') return
         if (method === 'exec/output') this.receiveOutput(params.token, params)
         if (method === '$/progress') this.receiveProgress(params.token, params.value)
@@ -123,6 +135,15 @@ export class EngineSession {
     private receiveOutput(token: string, { stream, data }: Record<string, unknown>): void {
         if (typeof data !== 'string' || (stream !== 'stdout' && stream !== 'stderr')) return
         this.outputs.get(token)?.({ stream, data })
+    }
+
+    private receiveProcessEvent({ sandboxId, processId, stream, ...event }: Record<string, unknown>): void {
+        const listener = this.processes.get(`${String(sandboxId)}/${String(processId)}`)
+        if (listener === undefined || (stream !== 'stdout' && stream !== 'stderr')) return
+        if (event.reason === 'eof' || event.reason === 'interrupted') listener({ kind: 'ended', stream, reason: event.reason })
+        if (typeof event.data !== 'string' || typeof event.cursor !== 'number') return
+        const data = event.encoding === 'base64' ? Buffer.from(event.data, 'base64').toString('utf8') : event.data
+        listener({ kind: 'output', stream, data, cursor: event.cursor })
     }
 
     private receiveProgress(token: string, value: unknown): void {

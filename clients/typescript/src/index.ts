@@ -1,5 +1,6 @@
 export { Isorun } from './isorun'
 export { Sandbox } from './sandbox'
+export { SandboxProcess } from './sandbox-process'
 export type { RaceResult } from './sandbox'
 export * from './errors'
 export * from './types'

@@ -5,11 +5,11 @@ import { SandboxDestroyedError, SandboxNotFoundError, WrongStateError } from './
 import { discardImage, requestWithProgress } from './images'
 import { Sandbox } from './sandbox'
 import { SandboxLog, usageOf } from './sandbox-log'
-import { snapshotFromWire } from './snapshots'
+import { discardSnapshot, snapshotFromWire } from './snapshots'
 import type { WireSnapshot } from './snapshots'
 import type {
     CallOptions, CreateOptions, EngineDescription, ExportedImage, ExportImageOptions, FileChange, ImageInfo, IsorunOptions,
-    Labels, NetworkProfile, ProgressOptions, SandboxInfo, SandboxOverrides, SandboxStats, Snapshot, UsageRecord,
+    Labels, NetworkProfile, ProgressOptions, RestoreOptions, SandboxInfo, SandboxStats, Snapshot, UsageRecord,
 } from './types'
 
 /**
@@ -41,7 +41,7 @@ export class Isorun {
     }
 
     /** A new sandbox, with an id of its own, in the state that the snapshot holds. */
-    async restore(snapshotId: string, overrides: SandboxOverrides = {}, options: CallOptions = {}): Promise<Sandbox> {
+    async restore(snapshotId: string, overrides: RestoreOptions = {}, options: CallOptions = {}): Promise<Sandbox> {
         return this.makeSandbox('sandbox/restore', { ...overrides, snapshotId }, options)
     }
 
@@ -72,6 +72,17 @@ export class Isorun {
     /** @throws SnapshotNotFoundError, also the second time. */
     async deleteSnapshot(id: string, options: CallOptions = {}): Promise<void> {
         await this.session.call('snapshot/delete', { snapshotId: id }, options)
+    }
+
+    /** Writes a snapshot, with all that is needed to restore it on another machine, into a new file. */
+    async exportSnapshot(id: string, path: string, options: CallOptions = {}): Promise<{ path: string; sizeBytes: number }> {
+        return this.session.call('snapshot/export', { snapshotId: id, path }, options)
+    }
+
+    /** Brings an exported snapshot in. It keeps its id unless that is taken. */
+    async importSnapshot(path: string, options: CallOptions = {}): Promise<Snapshot> {
+        return snapshotFromWire(await this.session.call<WireSnapshot>('snapshot/import', { path }, options,
+            (late) => discardSnapshot(this.session, late)))
     }
 
     /** The files that differ between two snapshots. */

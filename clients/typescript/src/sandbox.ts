@@ -4,11 +4,14 @@ import { NotSupportedError, SandboxDestroyedError, SandboxNotFoundError } from '
 import { exec, execStream } from './exec'
 import { readWholeFile, writeWholeFile } from './files'
 import type { SandboxLog } from './sandbox-log'
-import { snapshotFromWire } from './snapshots'
+import { SandboxProcess } from './sandbox-process'
+import { discardSnapshot, snapshotFromWire } from './snapshots'
 import type { WireSnapshot } from './snapshots'
 import type {
-    CallOptions, Command, CommitOptions, CommitResult, DestroyResult, DiffOptions, DirectoryEntry, ExecOptions, ExecResult, ExecStreamOptions, FileChange,
-    ForkOptions, ForwardedPort, Labels, ProcessVerdict, RaceChild, RaceEntry, RaceOptions, SandboxInfo, SandboxStats, Snapshot, SnapshotOptions, WriteFileOptions,
+    CallOptions, Command, CommitOptions, CommitResult, DestroyResult, DiffOptions, DirectoryEntry,
+    ExecOptions, ExecResult, ExecStreamOptions, FileChange, FileStat, ForkOptions, ForwardedPort, Labels,
+    ProcessInfo, ProcessVerdict, RaceChild, RaceEntry, RaceOptions, ReviveOptions, SandboxInfo, SandboxStats,
+    Snapshot, SnapshotOptions, StartProcessOptions, WriteFileOptions,
 } from './types'
 
 const MAX_PORT = 65535
@@ -87,6 +90,26 @@ export class Sandbox {
         return execStream(this.context.session, this.id, command, streamOptions, options)
     }
 
+    /** Starts a process that lives on: in snapshots, restores, forks and hibernation too. */
+    async startProcess(command: Command, startOptions: StartProcessOptions = {},
+                       options: CallOptions = {}): Promise<SandboxProcess> {
+        return SandboxProcess.start(this.context.session, this.id, command, startOptions, options)
+    }
+
+    /** The processes that were started and those that commands have left behind, oldest first. */
+    async listProcesses(options: CallOptions = {}): Promise<ProcessInfo[]> {
+        return (await this.call<{ processes: ProcessInfo[] }>('process/list', {}, options)).processes
+    }
+
+    /**
+     * A handle on a process, as in a restored or forked sandbox, where it has the id that it had before.
+     * @throws ProcessNotFoundError
+     */
+    async getProcess(id: string, options: CallOptions = {}): Promise<SandboxProcess> {
+        const info = await this.call<ProcessInfo>('process/get', { processId: id }, options)
+        return SandboxProcess.handle(this.context.session, this.id, info)
+    }
+
     /** Writes a file atomically. `path` is absolute, inside the sandbox. */
     async writeFile(path: string, content: string | Uint8Array, writeOptions: WriteFileOptions = {},
                     options: CallOptions = {}): Promise<void> {
@@ -106,6 +129,25 @@ export class Sandbox {
 
     async readdir(path: string, options: CallOptions = {}): Promise<DirectoryEntry[]> {
         return (await this.call<{ entries: DirectoryEntry[] }>('fs/list', { path }, options)).entries
+    }
+
+    /** What is at a path; a symbolic link is not followed. */
+    async stat(path: string, options: CallOptions = {}): Promise<FileStat> {
+        return this.call('fs/stat', { path }, options)
+    }
+
+    async mkdir(path: string, { parents = false }: { parents?: boolean } = {}, options: CallOptions = {}): Promise<void> {
+        await this.call('fs/mkdir', { path, parents }, options)
+    }
+
+    /** Removes a file, or an empty folder, or with `recursive` a folder and all in it. */
+    async remove(path: string, { recursive = false }: { recursive?: boolean } = {},
+                 options: CallOptions = {}): Promise<void> {
+        await this.call('fs/remove', { path, recursive }, options)
+    }
+
+    async move(from: string, to: string, options: CallOptions = {}): Promise<void> {
+        await this.call('fs/move', { from, to }, options)
     }
 
     /** Copies a file or folder of the host into the sandbox, of any size. */
@@ -128,11 +170,8 @@ export class Sandbox {
 
     /** Keeps the sandbox as it is now; the sandbox runs on. */
     async snapshot(snapshotOptions: SnapshotOptions = {}, options: CallOptions = {}): Promise<Snapshot> {
-        const undo = ({ id }: WireSnapshot): void => {
-            this.context.session.call('snapshot/delete', { snapshotId: id })
-                .catch((error: Error) => process.emitWarning(`isorun: snapshot ${id} is left over: ${error.message}`))
-        }
-        return snapshotFromWire(await this.call('sandbox/snapshot', { ...snapshotOptions }, options, undo))
+        return snapshotFromWire(await this.call<WireSnapshot>('sandbox/snapshot', { ...snapshotOptions }, options,
+            (late) => discardSnapshot(this.context.session, late)))
     }
 
     /** What a snapshot taken now would keep of the running processes, and why not the rest. */
@@ -154,9 +193,10 @@ export class Sandbox {
     }
 
     /** Takes this sandbox back to a snapshot of it or of one of its ancestors, under the same id. */
-    async rollback(snapshotId: string, options: CallOptions = {}): Promise<SandboxInfo> {
+    async rollback(snapshotId: string, reviveOptions: ReviveOptions = {},
+                   options: CallOptions = {}): Promise<SandboxInfo> {
         this.forwarded.clear()
-        return this.call('sandbox/rollback', { snapshotId }, options)
+        return this.call('sandbox/rollback', { ...reviveOptions, snapshotId }, options)
     }
 
     /** Makes `count` copies of the sandbox as it is now: all of them, or none and an error. */
@@ -193,8 +233,8 @@ export class Sandbox {
     }
 
     /** Brings the processes of a hibernated sandbox back. */
-    async resume(options: CallOptions = {}): Promise<void> {
-        await this.call('sandbox/resume', {}, options)
+    async resume(reviveOptions: ReviveOptions = {}, options: CallOptions = {}): Promise<void> {
+        await this.call('sandbox/resume', { ...reviveOptions }, options)
     }
 
     /** Sets after how many idle seconds the sandbox times out; 0 disables it. */

@@ -174,6 +174,20 @@ export interface SnapshotOptions {
     name?: string
     labels?: Labels
     runtime?: RuntimeMode
+    /** Wait until the snapshot is on the disk, so that it outlives a power cut. */
+    durable?: boolean
+}
+
+/** Whether the processes of what is brought back come back: if possible, or else fail, or never. */
+export interface ReviveOptions {
+    runtime?: RuntimeMode
+}
+
+export interface RestoreOptions extends SandboxOverrides, ReviveOptions {}
+
+export interface FileStat extends DirectoryEntry {
+    uid: number
+    gid: number
 }
 
 export interface ForkOptions {
@@ -383,6 +397,55 @@ export interface ExportedImage {
     /** Of the manifest: what other tools know the image by. */
     digest: string
     sizeBytes: number
+}
+
+export interface TerminalSize {
+    cols: number
+    rows: number
+}
+
+export interface StartProcessOptions {
+    cwd?: string
+    env?: Readonly<Record<string, string>>
+    user?: string
+    /** Whether `write` may be used; else standard input is empty. */
+    stdin?: boolean
+    /** A terminal of this size instead of pipes; it can be written to, and everything comes as stdout. */
+    pty?: TerminalSize
+    /** A name for people. */
+    name?: string
+}
+
+export interface AttachOptions {
+    /** From which byte of the output on; default 0, the beginning. */
+    cursor?: number
+    /** `cursor` tells where the data ends: attaching there continues without loss. */
+    onStdout?: (data: string, cursor: number) => void
+    onStderr?: (data: string, cursor: number) => void
+    /** Nothing more comes of this stream: it was closed, or cut off by the end of the sandbox or a rollback. */
+    onEnd?: (stream: 'stdout' | 'stderr', reason: 'eof' | 'interrupted') => void
+}
+
+export interface WaitOptions {
+    timeoutMs?: number
+}
+
+export interface ProcessInfo {
+    id: string
+    /** Inside the sandbox. */
+    pid: number
+    command: Command
+    name?: string
+    /** RFC 3339. */
+    startedAt: string
+    status: 'running' | 'exited'
+    /** Of one that has exited: 128 + n after signal n. Undefined when nobody told how it ended. */
+    exitCode?: number
+    /** For example `SIGKILL`. */
+    signal?: string
+    pty?: TerminalSize
+    /** Bytes of output so far. */
+    outputCursor: number
 }
 
 export interface NetworkProfile {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import {
-    AbortError, ConnectionClosedError, InvalidParamsError, Isorun, IsorunError, RequestTimeoutError, Sandbox,
+    AbortError, ConnectionClosedError, InvalidParamsError, Isorun, IsorunError, RequestTimeoutError, Sandbox, SandboxProcess,
 } from 'isorun'
 import { fakeClient, fakeEngine, receivedParams } from './support/fake.mjs'
 
@@ -10,17 +10,24 @@ import { fakeClient, fakeEngine, receivedParams } from './support/fake.mjs'
 const MEMBERS = {
     client: {
         connect: [], create: [{}], restore: ['snap1', {}], get: ['run1'], list: [{}], listSnapshots: [{}],
-        getSnapshot: ['snap1'], deleteSnapshot: ['snap1'], diffSnapshots: ['snap1', 'snap2'], usage: [],
+        getSnapshot: ['snap1'], exportSnapshot: ['snap1', '/a'], importSnapshot: ['/a'],
+        deleteSnapshot: ['snap1'], diffSnapshots: ['snap1', 'snap2'], usage: [],
         request: ['x', {}], listImages: [], getImage: ['a:1'], importImage: ['/a', 'a:1', {}], pullImage: ['a:1', {}],
         removeImage: ['a:1'], commitImage: ['snap1', 'a:1'], exportImage: ['a:1', '/a', {}],
     },
     sandbox: {
         exec: ['never', 1], execStream: ['never', {}], writeFile: ['/a', 'x', {}], readFile: ['/a'],
         readFileBytes: ['/a'], readdir: ['/'], commit: ['/a', {}], race: [[{ command: 'x' }], {}],
-        copyIn: ['/a', '/b'], copyOut: ['/a', '/b'],
+        copyIn: ['/a', '/b'], stat: ['/a'], mkdir: ['/a', {}], remove: ['/a', {}], move: ['/a', '/b'],
+        copyOut: ['/a', '/b'],
         info: [], stats: [], snapshot: [{}], explain: [], diff: [{}],
-        rollback: ['snap1'], fork: [1, {}], hibernate: [], resume: [], setTimeout: [1],
+        rollback: ['snap1', {}], fork: [1, {}], hibernate: [], resume: [{}], setTimeout: [1],
         forward: [80, {}], ports: [], closePort: [80], destroy: [],
+        startProcess: ['x', {}], listProcesses: [], getProcess: ['p1'],
+    },
+    process: {
+        info: [], attach: [{}], detach: [], write: ['x'], closeStdin: [], kill: ['SIGTERM'], resize: [{ cols: 1, rows: 1 }],
+        wait: [{}],
     },
 }
 
@@ -29,8 +36,10 @@ const WITHOUT_SIGNAL = new Set(['constructor', 'close', 'networkProfiles', 'hist
     'makeImage', 'listInfos', 'usageRecord', 'call'])
 
 test('every member that waits for the engine is listed here', () => {
-    for (const [kind, prototype] of [['client', Isorun.prototype], ['sandbox', Sandbox.prototype]]) {
-        const names = Object.getOwnPropertyNames(prototype).filter((name) => !WITHOUT_SIGNAL.has(name))
+    for (const [kind, prototype] of [['client', Isorun.prototype], ['sandbox', Sandbox.prototype],
+        ['process', SandboxProcess.prototype]]) {
+        const names = Object.getOwnPropertyNames(prototype)
+            .filter((name) => Object.hasOwn(MEMBERS[kind], name) || !WITHOUT_SIGNAL.has(name))
         assert.deepEqual(names.sort(), Object.keys(MEMBERS[kind]).sort())
     }
 })
@@ -38,9 +47,11 @@ test('every member that waits for the engine is listed here', () => {
 test('every member takes a signal as its last argument', async (t) => {
     const client = fakeClient(t)
     const sandbox = await client.create()
+    const job = await sandbox.startProcess('x')
     const before = await client.request('fake/received')
     const signal = AbortSignal.abort()
-    for (const [target, members] of [[client, MEMBERS.client], [sandbox, MEMBERS.sandbox]]) {
+    for (const [target, members] of [[client, MEMBERS.client], [sandbox, MEMBERS.sandbox],
+        [job, MEMBERS.process]]) {
         for (const [name, args] of Object.entries(members)) {
             await assert.rejects(target[name](...args, { signal }), { name: 'AbortError' }, name)
         }

@@ -1,5 +1,8 @@
 // The client's members against the real engine.
 import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import {
     AbortError, InvalidParamsError, IsorunError, NotSupportedError, PathNotFoundError, SandboxDestroyedError, SandboxNotFoundError,
@@ -181,6 +184,38 @@ test('hibernate and resume keep the files, or say clearly that they are not to b
     }
     await sandbox.resume()
     assert.equal(await sandbox.readFile('/tmp/f'), 'kept')
+})
+
+test('processes come back by choice, the reports tell which, and in a file they reach another store', withEngine, async (t) => {
+    const client = engineClient(t)
+    const sandbox = await client.create()
+    await sandbox.exec('setsid sleep 1000 < /dev/null > /dev/null 2>&1 &')
+    const snapshot = await sandbox.snapshot({ runtime: 'require', durable: true })
+    assert.deepEqual([snapshot.runtime.kept, snapshot.runtime.dropped], [1, []])
+    const running = async (box) => (await box.listProcesses()).filter(({ status }) => status === 'running').length
+    const restored = await client.restore(snapshot.id)
+    assert.deepEqual([await running(restored), (await restored.info()).runtime.kept], [1, 1])
+    assert.equal(await running(await client.restore(snapshot.id, { runtime: 'none' })), 0)
+    await restored.rollback(snapshot.id, { runtime: 'none' })
+    assert.equal(await running(restored), 0)
+
+    const folder = mkdtempSync(join(tmpdir(), 'isorun-export-'))
+    t.after(() => rmSync(folder, { recursive: true }))
+    const { path, sizeBytes } = await client.exportSnapshot(snapshot.id, join(folder, 'one.isorun'))
+    assert.equal(statSync(path).size, sizeBytes)
+    const other = engineClient(t)
+    assert.equal((await other.importSnapshot(path)).id, snapshot.id)
+    assert.equal(await running(await other.restore(snapshot.id)), 1)
+})
+
+test('folders are made, looked at, moved and removed', withEngine, async (t) => {
+    const sandbox = await engineClient(t).create()
+    await sandbox.mkdir('/tmp/a/b', { parents: true })
+    await sandbox.move('/tmp/a', '/tmp/c')
+    assert.deepEqual([(await sandbox.stat('/tmp/c/b')).type, (await sandbox.stat('/tmp/c')).uid], ['directory', 0])
+    await assert.rejects(sandbox.remove('/tmp/c'), IsorunError)
+    await sandbox.remove('/tmp/c', { recursive: true })
+    await assert.rejects(sandbox.stat('/tmp/c'), PathNotFoundError)
 })
 
 test('stats and the timeout', withEngine, async (t) => {

@@ -36,6 +36,7 @@ declare const process: {
     readonly env: Readonly<Record<string, string | undefined>>;
     readonly pid: number;
     emitWarning(warning: string | Error): void;
+    nextTick(callback: () => void): void
 };
 
 declare module 'node:child_process' {

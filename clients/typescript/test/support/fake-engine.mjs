@@ -135,6 +135,21 @@ const METHODS = {
         else made()
     },
     'snapshot/list': ({ id }) => answer(id, { snapshots: [snapshot()] }),
+    'process/start': ({ id, params }) => {
+        const process = { id: 'p1', pid: 7, command: params.command, startedAt: '', status: 'running', outputCursor: 0 }
+        const started = () => answer(id, process)
+        if (params.name === 'late') cancelHandlers.set(id, started)
+        else started()
+    },
+    'process/attach': ({ id, params: { sandboxId, processId } }) => {
+        const event = (method, params) => send({ method: `process/${method}`, params: { sandboxId, processId, ...params } })
+        event('output', { stream: 'stdout', data: 'text', encoding: 'utf8', cursor: 4 })
+        answer(id, { cursor: 0 })
+        event('output', { stream: 'stderr', data: '/w==', encoding: 'base64', cursor: 5 })
+        event('output', { processId: 'p2', stream: 'stdout', data: 'of somebody else', encoding: 'utf8', cursor: 9 })
+        event('outputEnded', { stream: 'stdout', reason: 'eof' })
+        event('outputEnded', { stream: 'stderr', reason: 'interrupted' })
+    },
     'image/pull': ({ id, params }) => {
         const progress = (token, value) => send({ method: '$/progress', params: { token, value } })
         const pulled = () => answer(id, { ref: params.ref })
