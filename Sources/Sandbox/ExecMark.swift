@@ -1,3 +1,4 @@
+import Checkpoint
 import Kernel
 import Synchronization
 
@@ -18,6 +19,9 @@ struct ExecMark: Sendable, Hashable {
 
     /// The mark of a process that was captured.
     init(rawValue: UInt64) { self.rawValue = rawValue }
+
+    /// That of a capture's copies of memory, which are in the sandbox for a moment.
+    static let ofCopies = ExecMark(rawValue: RuntimeCapture.copyMark)
 
     /// Whether a `/proc/PID/limits` shows this mark.
     func appears(inLimits text: String) -> Bool { ExecMark(inLimits: text) == self }

@@ -20,12 +20,12 @@ extension ProcessTree {
         func carries(_ mark: ExecMark) -> Bool { self.mark == mark }
     }
 
-    /// Every process but isorun-init.
+    /// Every process of its own, without isorun-init.
     func members() throws(KernelError) -> [Member] {
         var members: [Member] = []
         for pid in try pids() where pid != 1 {
             do throws(KernelError) {
-                if let member = try member(pid) { members.append(member) }
+                if let member = try member(pid), !member.carries(.ofCopies) { members.append(member) }
             } catch let error where error.errno == .noSuchFile || error.errno == .noSuchProcess {
                 continue
             }

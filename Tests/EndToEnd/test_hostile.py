@@ -48,7 +48,7 @@ for child in children:
     def test_a_bomb_in_an_exec_that_is_cancelled(self):
         box = self.engine.create(pidsMax=64)
         self.assert_limited(box, 64)
-        bomb = box.start("bomb() { bomb | bomb & }; bomb; sleep 1000")
+        bomb = box.start("bomb() { bomb | bomb & }; bomb; exec sleep 1000")
         time.sleep(0.5)
         self.engine.cancel(bomb)
         self.assert_error(bomb.error(), -32800)
@@ -57,7 +57,7 @@ for child in children:
     def test_a_bomb_in_a_sandbox_that_is_destroyed(self):
         box = self.engine.create(pidsMax=64)
         self.assert_limited(box, 64)
-        box.start("bomb() { bomb | bomb & }; bomb; sleep 1000")
+        box.start("bomb() { bomb | bomb & }; bomb; exec sleep 1000")
         time.sleep(0.5)
         begun = time.monotonic()
         box.destroy()

@@ -267,12 +267,18 @@ class OutputTests(EngineTestCase):
 import os, time
 for byte in "ü€😀".encode() * 5:
     os.write(1, bytes([byte])); time.sleep(0.005)
+os.read(0, 1)
 os.write(1, bytes(range(256)))
-"""])
-        data = process.run()
-        self.assertEqual(data, "ü€😀".encode() * 5 + bytes(range(256)))
-        text = [p["data"] for p in process.notifications("output") if p["encoding"] == "utf8"]
-        self.assertTrue("".join(text).startswith("ü€😀" * 5))
+"""], stdin=True)
+        process.attach()
+
+        def text() -> str:
+            return "".join(p["data"] for p in process.notifications("output") if p["encoding"] == "utf8")
+
+        self.eventually(lambda: text() == "ü€😀" * 5)
+        process.write("x")
+        process.wait_for_end()
+        self.assertEqual(process.output(), "ü€😀".encode() * 5 + bytes(range(256)))
 
     def test_ends_are_told_once_each_and_apart(self):
         process = self.box.launch("exec 2>&-; read go; echo x; exec >&-; read go; exit 3", stdin=True)

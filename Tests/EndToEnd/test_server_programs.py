@@ -93,6 +93,8 @@ class ServerProgramTests(CountingTestCase):
         self.start(["/usr/bin/python3", CLIENT], box)
 
         def check(other, where):
+            # The copies of memory that a capture makes are processes too, for a moment.
+            other.wait_until("test $(pgrep -fc '^nginx: worker') = 2")
             self.assertEqual(other.output(NEW_CLIENTS).split(), ["1001", "1000", "kept", "{}", "2"], where)
 
         self.exercise_counting(box, check)

@@ -1,3 +1,4 @@
+import CKernel
 import Glibc
 import Kernel
 
@@ -8,6 +9,8 @@ import Kernel
 final class FrozenMemory {
     private static let sharedMemoryFlag: UInt64 = 0x100  // CLONE_VM
     private static let waitForAll: UInt64 = 0x4000_0000  // __WALL
+    /// RLIMIT_LOCKS of copies, which tells them from the sandbox's own processes.
+    static let mark: UInt64 = 1
     private static let reapingPatience = Duration.seconds(1)
 
     private let thread: TracedThread
@@ -28,6 +31,8 @@ final class FrozenMemory {
         try leader.followMaking()
         let (helper, number) = try Self.make(process, on: leader, flags: Self.sharedMemoryFlag)
         do throws(KernelError) {
+            let locks: Int32 = 10  // RLIMIT_LOCKS
+            try check("prlimit", "\(helper.id)") { ck_set_limit(helper.id, locks, Self.mark, Self.mark) }
             // The copy must not hold open what the captured process closes: a port, the end of a pipe.
             let closing = RemoteCall(call: .close_range, arguments: [0, UInt64(UInt32.max), 0], mayFail: false)
             (thread, _) = try Self.make(process, on: helper, flags: 0, after: [closing])

@@ -27,6 +27,9 @@ public struct CapturedRuntime<Value: Sendable>: Sendable {
 
 /// Captures the processes of a sandbox.
 public enum RuntimeCapture {
+    /// RLIMIT_LOCKS of processes inside the sandbox that are none of its own: the copies of a capture's memory.
+    public static let copyMark = FrozenMemory.mark
+
     /// Says what a capture would keep, without touching anything. The processes stand still for as long as that takes.
     public static func explain(_ request: CaptureRequest) throws(CheckpointError) -> RuntimeExplanation {
         try Thread.run(name: "explain") { () throws(CheckpointError) in
