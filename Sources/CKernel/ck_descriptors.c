@@ -56,6 +56,17 @@ int ck_status_flags(int fd) { return fcntl(fd, F_GETFL); }
 
 int ck_set_status_flags(int fd, int flags) { return fcntl(fd, F_SETFL, flags); }
 
+int ck_get_signal_owner(int fd, int *kind, int *number, int *signal) {
+    struct f_owner_ex owner;
+    if (fcntl(fd, F_GETOWN_EX, &owner) != 0) return -1;
+    int chosen = fcntl(fd, F_GETSIG);
+    if (chosen < 0) return -1;
+    *kind = owner.type;
+    *number = owner.pid;
+    *signal = chosen;
+    return 0;
+}
+
 int ck_lock_record(int fd, int is_write, int64_t start, int64_t length) {
     struct flock lock = {
         .l_type = is_write ? F_WRLCK : F_RDLCK, .l_whence = SEEK_SET, .l_start = start, .l_len = length};

@@ -218,6 +218,26 @@ class ImageExportTests(EngineTestCase):
                               {"ref": "base:1", "path": "/usr/never"})  # fmt: skip
 
 
+class FullDiskTests(EngineTestCase):
+    # Only root may mount a small filesystem.
+    callers = ("root",)
+    starts_engine = False
+
+    def test_an_export_to_a_full_disk_leaves_nothing(self):
+        small = os.path.join(self.folder, "small")
+        os.mkdir(small)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", small], check=True)
+        self.addCleanup(subprocess.run, ["umount", "-l", small], check=True)
+        engine = self.start_engine()
+        noise = oci.layer(lambda archive: rootfs.file(archive, "noise", os.urandom(8_000_000)))
+        path = oci.Layout(oci.Image([noise], compression="")).write(os.path.join(self.folder, "base"))
+        engine.call("image/import", {"path": path, "ref": "base:1"})
+        for name in ("layout", "layout.tar"):
+            self.assert_fails(1061, "NoSpace", engine.call, "image/export",
+                              {"ref": "base:1", "path": os.path.join(small, name)})  # fmt: skip
+            self.assertEqual(os.listdir(small), [])
+
+
 class OtherRuntimeTests(EngineTestCase):
     """An exported image in podman, with runc: unlike crun, it runs on hybrid control groups as well."""
 

@@ -40,7 +40,7 @@ import Testing
                 == #"sandbox/create: `network.mode` must be "nat" or "none", not "bridge""#)
         #expect(
             try message(SandboxCreate.self, ["network": ["mode": "nat", "dns": true]])
-                == "sandbox/create: `network.dns` is not a known field; known are `mode`")
+                == "sandbox/create: `network.dns` is not a known field; known are `mode`, `allow`, `deny`")
         #expect(
             try message(SandboxExec.self, ["sandboxId": "run1", "command": ["a", 2]])
                 .hasPrefix("sandbox/exec: `command[1]` must be a string without NUL"))

@@ -21,6 +21,8 @@ ssize_t ck_tee(int from, int to, size_t size);
 
 int ck_status_flags(int fd);
 int ck_set_status_flags(int fd, int flags);
+// Who gets a signal when something happens (fcntl(2), F_GETOWN_EX), and which one; 0 for none and for SIGIO.
+int ck_get_signal_owner(int fd, int *kind, int *number, int *signal);
 int ck_lock_record(int fd, int is_write, int64_t start, int64_t length);
 int ck_get_seals(int fd);
 int ck_add_seals(int fd, int seals);

@@ -37,8 +37,9 @@ final class CaptureContext {
     var deletedFiles: [FileIdentity: Int] = [:]
     var terminals: [Int32: Int] = [:]
     var sharedMemory: [FileIdentity: Int] = [:]
-    /// Of which only the size is known: their content is read from an area that shows it.
-    var unreadSharedMemory: Set<Int> = []
+    /// Of which only the size is known: their content is read from areas that show it. With what was read already.
+    var unreadSharedMemory: [Int: PageSet] = [:]
+    private var deletedFileNames: [DeletedFileName: Int] = [:]
     /// Sockets, by their descriptions' places.
     var sockets: [Int: CapturedSocket] = [:]
     /// From the engine's numbers of the sandbox's processes to those inside.
@@ -71,7 +72,9 @@ final class CaptureContext {
         let lock = try FileLocks.capture(view.info).ofDescription
         let kind = try DescriptorKinds.capture(view, self)
         let index = tree.descriptions.count
-        tree.descriptions.append(DescriptionImage(flags: view.info.flags, kind: kind, lock: lock))
+        let owner = try kernel { () throws(KernelError) in try SignalOwners.capture(view) }
+        tree.descriptions.append(
+            DescriptionImage(flags: view.info.flags, kind: kind, lock: lock, signalOwner: owner))
         descriptions[key, default: []].append((view, index))
         if case .socket = kind { sockets[index] = try kernel { () throws(KernelError) in try CapturedSocket(view) } }
         return index
@@ -93,8 +96,18 @@ final class CaptureContext {
         return index
     }
 
+    /// Notes where a deleted file is that a descriptor leads to: mappings of it show that one, whichever is found first.
+    func connectMappings(of name: DeletedFileName, to index: Int) {
+        deletedFileNames[name] = index
+        for (place, memory) in tree.sharedMemory.enumerated() {
+            guard case .deletedMapping(name) = memory.kind else { continue }
+            tree.sharedMemory[place].kind = .deletedFile(index)
+            unreadSharedMemory[place] = nil
+        }
+    }
+
+    func deletedFile(named name: DeletedFileName) -> Int? { deletedFileNames[name] }
+
     func insidePid(of pid: Int32) -> Int32? { insidePids[pid] }
 
-    /// The path of something that is watched, found among what the sandbox's processes have at hand.
-    func path(ofWatchedInode inode: UInt64) -> String? { nil }
 }

@@ -96,7 +96,8 @@ extension AreaImage {
     fileprivate func continues(_ other: AreaImage, _ files: [String], _ otherFiles: [String]) -> Bool {
         guard other.isPrivate, range.overlaps(other.range) else { return false }
         switch (content, other.content) {
-        case (.anonymous, .anonymous): return advice.contains(.growsDown) == other.advice.contains(.growsDown)
+        case (.anonymous, .anonymous), (.deletedFile, .deletedFile):
+            return advice.contains(.growsDown) == other.advice.contains(.growsDown)
         case (.file(let index), .file(let otherIndex)):
             return files[index] == otherFiles[otherIndex] && offset &- start == other.offset &- other.start
         default: return false

@@ -59,15 +59,20 @@ final class FrozenMemory {
         try batch.finish()
     }
 
-    /// Makes areas readable that are not: process_vm_readv(2) reads only what the process itself may read.
+    /// Makes areas readable that are not, since process_vm_readv(2) reads only what the process itself may read, and brings in
+    /// what lies in files that nobody else can read.
     func makeReadable(_ layout: MemoryLayoutImage) throws(KernelError) {
-        let read: UInt64 = 1
+        let (read, populate): (UInt64, UInt64) = (1, 22)  // PROT_READ, MADV_POPULATE_READ
         let remote = try RemoteProcess(pid)
         remote.site = site
         var batch = CallBatch(remote, on: thread)
         for area in layout.areas where area.isPrivate && !area.isReadable {
             // An area that forks do not get (MADV_DONTFORK) is not there.
             try batch.add(.mprotect, [area.start, area.size, read], mayFail: true)
+        }
+        for area in layout.areas where area.content == .deletedFile {
+            // What lies behind the end of the file is not there, and ends the call.
+            try batch.add(.madvise, [area.start, area.size, populate], mayFail: true)
         }
         try batch.finish()
     }

@@ -52,11 +52,14 @@ struct FrozenTree {
         return plans
     }
 
-    /// Pages that a process has of its own in private areas.
+    /// Pages that a process has of its own in private areas, and those of deleted files, which nobody else has.
     private static func ownPages(of layout: MemoryLayoutImage, in process: Int32) throws(KernelError) -> PageSet {
         let map = try PageMap(of: process)
         var pages: [Range<UInt64>] = []
-        for area in layout.areas where area.isPrivate { pages += try map.ownPages(in: area.range) }
+        for area in layout.areas where area.isPrivate {
+            pages +=
+                area.content == .deletedFile ? try map.presentPages(in: area.range) : try map.ownPages(in: area.range)
+        }
         return PageSet(pages)
     }
 }

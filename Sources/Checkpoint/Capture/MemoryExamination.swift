@@ -35,7 +35,8 @@ struct MemoryExamination {
         let isDeleted = area.name.hasSuffix(" (deleted)")
         if area.isShared { return try sharedContent(of: area, isDeleted: isDeleted) }
         // A private mapping of /dev/zero is anonymous memory by another name (null(4)).
-        if area.inode == 0 || isDeleted || area.name == "/dev/zero" { return .anonymous }
+        if area.inode == 0 || area.name == "/dev/zero" { return .anonymous }
+        if isDeleted { return .deletedFile }
         return .file(fileIndex(area.name))
     }
 
@@ -47,7 +48,12 @@ struct MemoryExamination {
         }
         // By its key, with its number for an inode (ipc/shm.c).
         if name.hasPrefix("/SYSV") && isDeleted { return .segment(Int32(truncatingIfNeeded: area.inode)) }
-        if isDeleted || !name.hasPrefix("/") { throw .unsupported("it has \(area.name) mapped") }
+        if !name.hasPrefix("/") { throw .unsupported("it has \(area.name) mapped") }
+        if isDeleted {
+            let file = DeletedFileName(path: name, inode: area.inode)
+            let kind = context.deletedFile(named: file).map(SharedMemoryImage.Kind.deletedFile)
+            return .shared(context.sharedArea(area, kind: kind ?? .deletedMapping(file)))
+        }
         if name.hasPrefix("/dev/") && !name.hasPrefix("/dev/shm/") {
             throw .unsupported("it has the device \(name) mapped")
         }
@@ -70,7 +76,11 @@ extension CaptureContext {
         let index = tree.sharedMemory.count
         tree.sharedMemory.append(SharedMemoryImage(kind: kind, size: end))
         sharedMemory[identity] = index
-        unreadSharedMemory.insert(index)
+        switch kind {
+        case .anonymous, .memoryFile, .deletedMapping: unreadSharedMemory[index] = PageSet()
+        // Its content is kept as a file's.
+        case .file, .deletedFile: break
+        }
         return index
     }
 }

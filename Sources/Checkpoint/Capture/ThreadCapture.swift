@@ -8,6 +8,8 @@ enum ThreadCapture {
     /// What ptrace and /proc tell.
     static func read(_ thread: TracedThread, of process: Int32) throws(KernelError) -> ThreadImage {
         let folder = "/proc/\(process)/task/\(thread.id)"
+        var registers = try thread.registers()
+        try RestartedCall.resolve(&registers, of: process)
         let status = try ProcessStatus.read(of: thread.id)
         let robust = try thread.robustList()
         let sequence = try thread.restartableSequence()
@@ -16,7 +18,7 @@ enum ThreadCapture {
         return ThreadImage(
             id: status?.pids.last ?? thread.id,
             name: String(try ProcFS.read(folder + "/comm").dropLast()),
-            registers: Blob(plainBytes(of: try thread.registers())),
+            registers: Blob(plainBytes(of: registers)),
             extendedState: Blob(try thread.extendedState()), signalMask: try thread.signalMask(),
             pendingSignals: pending, robustListHead: robust.head, robustListLength: robust.length,
             restartableSequence: sequence.address, restartableSequenceSize: sequence.size,

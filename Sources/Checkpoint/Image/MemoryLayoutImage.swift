@@ -47,6 +47,8 @@ struct AreaImage: Codable, Sendable {
         case anonymous
         /// Index into `MemoryLayoutImage.files`.
         case file(Int)
+        /// A private mapping of a file that has no name any more: what the process sees of it is kept as its own.
+        case deletedFile
         /// Index into `TreeImage.sharedMemory`.
         case shared(Int)
         /// A System V segment, by its number.
@@ -81,7 +83,8 @@ struct AreaImage: Codable, Sendable {
             return false
         }
         switch (content, other.content) {
-        case (.anonymous, .anonymous): return advice.contains(.growsDown) == other.advice.contains(.growsDown)
+        case (.anonymous, .anonymous), (.deletedFile, .deletedFile):
+            return advice.contains(.growsDown) == other.advice.contains(.growsDown)
         case (.file(let index), .file(let otherIndex)): return files[index] == otherFiles[otherIndex]
         default: return false
         }

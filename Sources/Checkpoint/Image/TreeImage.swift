@@ -41,6 +41,7 @@ struct DescriptionImage: Codable, Sendable {
     var flags: Int32
     var kind: Kind
     var lock: FileLockImage?
+    var signalOwner: SignalOwnerImage?
 
     enum Kind: Codable, Sendable {
         case file(FileImage)
@@ -72,6 +73,10 @@ struct SharedMemoryImage: Codable, Sendable {
         case anonymous
         /// Made by memfd_create(2).
         case memoryFile(name: String, seals: Int32)
+        /// A file without a name, index into `TreeImage.deletedFiles`.
+        case deletedFile(Int)
+        /// A file without a name that only mappings lead to.
+        case deletedMapping(DeletedFileName)
         /// A file in the sandbox, by its path; it is there already when processes are restored.
         case file(String)
     }

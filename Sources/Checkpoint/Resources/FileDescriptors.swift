@@ -19,6 +19,16 @@ struct DeletedFileImage: Codable, Sendable {
     var content: Blob
 }
 
+/// What tells deleted files apart.
+struct DeletedFileName: Codable, Sendable, Hashable {
+    /// That it had.
+    var path: String
+    var inode: UInt64
+
+    /// Whether it has no place on a disk: all of it that exists is in memory.
+    var isInMemory: Bool { path.hasPrefix("/dev/shm/") }
+}
+
 /// A lock on a whole file or a part of it.
 struct FileLockImage: Codable, Sendable {
     var isWrite: Bool
@@ -80,6 +90,7 @@ enum FileDescriptors {
                 permissions: view.status.permissions, owner: view.status.owner, group: view.status.group,
                 size: view.status.size, content: Blob(content)))
         context.deletedFiles[view.status.identity] = index
+        context.connectMappings(of: DeletedFileName(path: view.path, inode: view.status.identity.inode), to: index)
         return index
     }
 

@@ -9,6 +9,8 @@ struct PipeImage: Codable, Sendable {
     var capacity: Int32
     /// Whether writes are kept apart (pipe2(2), O_DIRECT).
     var isPacketed: Bool
+    /// Whether whoever writes to it waits: not every page of what lies in it need be full.
+    var isFull = false
     /// As a reader would get it: in one piece, or packet by packet.
     var content: [Blob]
 }
@@ -23,17 +25,24 @@ enum Pipes {
     private static let packeted: Int32 = 0o40000  // O_DIRECT
 
     static func capture(_ view: DescriptorView, _ context: CaptureContext) throws(ResourceError) -> PipeEndImage {
-        if let known = context.pipes[view.status.identity] { return PipeEndImage(pipe: known) }
-        let image: PipeImage
         do throws(KernelError) {
-            image = try read(view)
+            let index: Int
+            if let known = context.pipes[view.status.identity] {
+                index = known
+            } else {
+                index = context.tree.pipes.count
+                context.tree.pipes.append(try read(view))
+                context.pipes[view.status.identity] = index
+            }
+            if view.info.flags & O_ACCMODE != O_RDONLY {
+                // Only ends for writing tell.
+                if view.info.flags & packeted != 0 { context.tree.pipes[index].isPacketed = true }
+                if try !view.duplicate().waitUntilWritable(milliseconds: 0) { context.tree.pipes[index].isFull = true }
+            }
+            return PipeEndImage(pipe: index)
         } catch {
             throw .kernel(error)
         }
-        let index = context.tree.pipes.count
-        context.tree.pipes.append(image)
-        context.pipes[view.status.identity] = index
-        return PipeEndImage(pipe: index)
     }
 
     /// Copies a pipe's content without taking it out.
@@ -58,7 +67,7 @@ enum Pipes {
         let isNamed = view.number(ofKind: "pipe") == nil
         return PipeImage(
             path: isNamed && !view.isDeleted ? view.path : nil, capacity: capacity,
-            isPacketed: view.info.flags & packeted != 0, content: content)
+            isPacketed: false, content: content)
     }
 
     static func open(
@@ -81,8 +90,28 @@ enum Pipes {
         }
         try pipe.setPipeCapacity(image.capacity)
         if image.isPacketed { try pipe.setStatusFlags(packeted | O_NONBLOCK) }
-        for piece in image.content { try pipe.writeAll(piece.bytes) }
+        for piece in image.isFull && !image.isPacketed ? spread(image) : image.content.map(\.bytes) {
+            try pipe.writeAll(piece)
+        }
         return pipe
+    }
+
+    /// What lay in a full pipe in parts that fill it again: a write of up to a page goes to the end of the last page only where all
+    /// of it has room there (fs/pipe.c, pipe_write), so parts of more than half a page take one each.
+    private static func spread(_ image: PipeImage) -> [[UInt8]] {
+        let pageSize = 4096
+        let bytes = image.content.flatMap(\.bytes)
+        let pages = Int(image.capacity) / pageSize
+        let (head, last) = (bytes.dropLast(pageSize), bytes.suffix(pageSize))
+        guard pages > 1, head.count / (pages - 1) > pageSize / 2 else { return [bytes] }
+        var parts: [[UInt8]] = []
+        var rest = head
+        for left in stride(from: pages - 1, to: 0, by: -1) {
+            let size = rest.count / left
+            parts.append(Array(rest.prefix(size)))
+            rest = rest.dropFirst(size)
+        }
+        return parts + [Array(last)]
     }
 }
 

@@ -6,32 +6,39 @@ import Kernel
 enum SharedMemory {
     private static let pageSize = 4096
 
-    /// Reads the content of memory that only mappings lead to, from the first area that shows all of it.
+    /// Reads the content of memory that only mappings lead to, from the areas of a process that show parts of it.
     static func readContent(
         of layout: MemoryLayoutImage, _ remote: RemoteProcess, on thread: TracedThread, _ context: CaptureContext
     ) throws(KernelError) {
         for area in layout.areas {
-            guard case .shared(let index) = area.content, context.unreadSharedMemory.contains(index) else { continue }
-            if case .file = context.tree.sharedMemory[index].kind {
-                // Its content is in the sandbox's files.
-                context.unreadSharedMemory.remove(index)
+            guard case .shared(let index) = area.content, let known = context.unreadSharedMemory[index] else {
                 continue
             }
-            if area.offset > 0 || area.size < context.tree.sharedMemory[index].size { continue }
-            context.tree.sharedMemory[index].pieces = try pieces(of: area, remote, thread)
-            context.unreadSharedMemory.remove(index)
+            let shown = PageSet([area.offset..<(area.offset + area.size)])
+            if case .deletedMapping(let name) = context.tree.sharedMemory[index].kind, !name.isInMemory {
+                // What lies on the disk only is read first; what lies behind the end of the file is not there.
+                try remote.call(.madvise, [area.start, area.size, populateForReading], on: thread, mayFail: true)
+            }
+            for part in shown.subtracting(known).runs {
+                context.tree.sharedMemory[index].pieces += try pieces(part, of: area, remote, thread)
+            }
+            context.unreadSharedMemory[index] = known.union(shown)
         }
     }
+    private static let populateForReading: UInt64 = 22  // MADV_POPULATE_READ
 
     /// The parts that exist: mincore(2) tells of pages of the object, whoever has touched them.
+    ///
+    /// - Parameter part: of the object, which the area shows.
     private static func pieces(
-        of area: AreaImage, _ remote: RemoteProcess, _ thread: TracedThread
+        _ part: PageRun, of area: AreaImage, _ remote: RemoteProcess, _ thread: TracedThread
     ) throws(KernelError) -> [ContentPiece] {
         let pagesAtOnce = CallBatch.dataLimit / 2
         var pieces: [ContentPiece] = []
-        var address = area.start
-        while address < area.end {
-            let pages = min(Int(area.end - address) / pageSize, pagesAtOnce)
+        var address = area.start + (part.address - area.offset)
+        let end = address + part.length
+        while address < end {
+            let pages = min(Int(end - address) / pageSize, pagesAtOnce)
             var batch = CallBatch(remote, on: thread)
             let vector = try batch.place([UInt8](repeating: 0, count: pages))
             try batch.add(.mincore, [address, UInt64(pages * pageSize), vector])
@@ -44,7 +51,7 @@ enum SharedMemory {
                 if presence[first] & 1 == 0 { continue }
                 let start = address + UInt64(first * pageSize)
                 let content = try remote.memory.read((page - first) * pageSize, at: start)
-                pieces.append(ContentPiece(offset: start - area.start, content: Blob(content)))
+                pieces.append(ContentPiece(offset: start - area.start + area.offset, content: Blob(content)))
             }
             address += UInt64(pages * pageSize)
         }
@@ -64,6 +71,10 @@ enum SharedMemory {
             return try makeMemoryFile("shared", image, seals: 0)
         case .memoryFile(let name, let seals):
             return try makeMemoryFile(name, image, seals: seals)
+        case .deletedMapping(let name):
+            return try makeMemoryFile(String(name.path.split(separator: "/").last ?? "deleted"), image, seals: 0)
+        case .deletedFile:
+            preconditionFailure("a deleted file that descriptors lead to is made with the others")
         }
     }
 

@@ -61,8 +61,12 @@ final class RestoreContext {
     ) throws(KernelError) -> Value {
         if sharedMemory[index] == nil {
             let mayBeWritten = tree.processes.contains { $0.memory.mayWriteShared(index) }
-            sharedMemory[index] = Shared(
-                try SharedMemory.make(tree.sharedMemory[index], mayBeWritten: mayBeWritten, in: root))
+            let image = tree.sharedMemory[index]
+            if case .deletedFile(let file) = image.kind {
+                sharedMemory[index] = Shared(try openDeletedFile(file, mayBeWritten ? .readWrite : .read))
+            } else {
+                sharedMemory[index] = Shared(try SharedMemory.make(image, mayBeWritten: mayBeWritten, in: root))
+            }
         }
         guard let memory = sharedMemory[index] else { preconditionFailure("memory was just made") }
         return try body(memory.descriptor)

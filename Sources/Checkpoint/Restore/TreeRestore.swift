@@ -63,12 +63,23 @@ struct TreeRestore {
             try restore.restoreThreads()
             try restore.restoreThreadState(filter: target.filter)
         }
+        try restoreSignalOwners(living)
         try FaultPoint.restoreThreads.pass()
         for process in processes where process.image.zombieStatus != nil { try end(process) }
         // Children before their parents, which are told of a child's stop.
         for process in living.reversed() where process.image.stoppedBy != nil { try stop(process, among: living) }
         for process in living where process.image.stoppedBy == nil {
             try finish(process, among: living)
+        }
+    }
+
+    private func restoreSignalOwners(_ processes: [RestoringProcess]) throws(KernelError) {
+        var done: Set<Int> = []
+        for process in processes {
+            for descriptor in process.image.descriptors where done.insert(descriptor.description).inserted {
+                guard let owner = tree.descriptions[descriptor.description].signalOwner else { continue }
+                try SignalOwners.restore(owner, of: descriptor.number, in: process)
+            }
         }
     }
 

@@ -20,6 +20,13 @@ public struct PageMap: ~Copyable {
         try find(in: range, choice(required: 0, tracks: false))
     }
 
+    /// The ranges within `range` that are there, whosever they are.
+    public func presentPages(in range: Range<UInt64>) throws(KernelError) -> [Range<UInt64>] {
+        var choice = choice(required: 0, tracks: false)
+        choice.unwanted = 0
+        return try find(in: range, choice)
+    }
+
     /// The ranges within `range` that are the process's own and were written since the last call; all of them where no
     /// `WriteTracker` tracks writes.
     public func takeWrites(in range: Range<UInt64>) throws(KernelError) -> [Range<UInt64>] {

@@ -132,6 +132,11 @@ static bool continues(const struct mapping *first, const struct mapping *second)
         && (first->name[0] != '/' || first->offset + (first->end - first->start) == second->offset);
 }
 
+static bool ends_with(const char *text, const char *end) {
+    size_t length = strlen(text), wanted = strlen(end);
+    return length >= wanted && strcmp(text + length - wanted, end) == 0;
+}
+
 static void describe_mapping(const struct mapping *mapping) {
     // The heap and the stack grow by themselves.
     bool is_heap = strcmp(mapping->name, "[heap]") == 0, is_stack = strcmp(mapping->name, "[stack]") == 0;
@@ -148,9 +153,9 @@ static void describe_mappings(void) {
         int name_at = 0;
         sscanf(line, "%lx-%lx %7s %lx %*s %*s %n", &next.start, &next.end, next.protection, &next.offset, &name_at);
         if (name_at) snprintf(next.name, sizeof next.name, "%s", line + name_at);
-        // Shared memory without a name may come back as a memory file; what it holds and who sees it is what counts.
-        if (strncmp(next.name, "/memfd:", 7) == 0 || strcmp(next.name, "/dev/zero (deleted)") == 0)
-            strcpy(next.name, "shared memory");
+        // What has no name any more may come back as a memory file, or as anonymous memory where it is private; what it
+        // holds and who sees it is what counts.
+        if (ends_with(next.name, " (deleted)")) strcpy(next.name, next.protection[3] == 's' ? "shared memory" : "");
         // A private mapping of /dev/zero is anonymous memory.
         if (strcmp(next.name, "/dev/zero") == 0) next.name[0] = 0;
         if (next.name[0] != '/') next.offset = 0;

@@ -1,16 +1,14 @@
-// Mappings of files: private with pages of its own, shared and written through, with an offset, longer than the file,
-// deleted.
+// Mappings of files: private with pages of its own, shared and written through, with an offset, longer than the file.
 
 #include "probe.h"
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define PAGE 4096
 
-static char *private, *shared, *second_part, *past_end, *deleted;
+static char *private, *shared, *second_part, *past_end;
 static int file, written;
 
 static int make(const char *path, int pages) {
@@ -33,11 +31,6 @@ static void set_up(void) {
     written = make("/tmp/memory_file.shared", 4);
     shared = MUST(mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, written, 0));
     memcpy(shared + PAGE, "0", 2);
-    int doomed = make("/tmp/memory_file.deleted", 2);
-    deleted = MUST(mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, doomed, 0));
-    MUST(unlink("/tmp/memory_file.deleted"));
-    memcpy(deleted, "gone", 5);
-    close(doomed);
 }
 
 static int asked;
@@ -69,10 +62,6 @@ static void check(void) {
     EXPECT(pread(opened, shown, sizeof shown, PAGE) > 0, "pread");
     EXPECT_TEXT(shown, shared + PAGE, "the file opened by its name");
     close(opened);
-    struct stat info;
-    MUST_FAIL(stat("/tmp/memory_file.deleted", &info), ENOENT);
-    EXPECT_TEXT(deleted, "gone", "the deleted file's first page");
-    EXPECT_EQ(deleted[PAGE], 'b', "the deleted file's second page");
 }
 
 static bool spoil(int way) {
@@ -81,7 +70,6 @@ static bool spoil(int way) {
     case 1: private[5 * PAGE] = 'f'; return true; // a page of its own where there was the file's
     case 2: mmap(shared, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, written, 0); return true;
     case 3: mmap(past_end, 8 * PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0); return true;
-    case 4: memcpy(deleted, "lost", 5); return true;
     default: return false;
     }
 }

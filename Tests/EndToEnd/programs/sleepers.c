@@ -32,7 +32,7 @@ static int pipes[COUNT][2], listener, datagrams, epoll;
 static uint32_t word;
 static pid_t children[2];
 static volatile int begun[COUNT], ended[COUNT], went_wrong[COUNT], wrong_errno[COUNT];
-static volatile bool may_begin_again;
+static volatile int renewed; // how often what the sleepers wait for was taken away again
 static struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "/tmp/sleepers.socket"};
 static struct sockaddr_un datagram_address = {.sun_family = AF_UNIX, .sun_path = "/tmp/sleepers.datagrams"};
 
@@ -106,8 +106,7 @@ static void *sleeper(void *argument) {
             went_wrong[kind]++;
         }
         ended[kind]++;
-        while (!may_begin_again) probe_pause_ms(1);
-        while (may_begin_again) probe_pause_ms(1);
+        while (renewed < ended[kind]) probe_pause_ms(1);
     }
     return NULL;
 }
@@ -204,9 +203,7 @@ static void check(void) {
     }
     MUST(fcntl(pipes[WRITE][1], F_SETFL, O_NONBLOCK));
     prepare();
-    may_begin_again = true;
-    probe_pause_ms(5);
-    may_begin_again = false;
+    renewed = rounds;
     expect_asleep();
     probe_pause_ms(10);
     expect_asleep();
