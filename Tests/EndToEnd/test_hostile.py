@@ -42,6 +42,7 @@ except OSError:
 print(len(children))
 for child in children:
     child.kill()
+    child.wait()
 """
         self.assertLess(int(box.python(program)), limit, "pidsMax is not enforced")
 
