@@ -88,12 +88,24 @@ enum Pipes {
             var fresh = try Pipe()
             pipe = try fresh.takeWriteEnd().reopen([.readWrite, .nonBlocking])
         }
-        try pipe.setPipeCapacity(image.capacity)
+        try setCapacity(of: pipe, image.capacity, for: image.content)
         if image.isPacketed { try pipe.setStatusFlags(packeted | O_NONBLOCK) }
         for piece in image.isFull && !image.isPacketed ? spread(image) : image.content.map(\.bytes) {
             try pipe.writeAll(piece)
         }
         return pipe
+    }
+
+    /// Gives a pipe its capacity back. A user whose pipes take all the memory that they may (pipe(7), pipe-user-pages-soft) gets a smaller
+    /// one, where it has room for the content.
+    static func setCapacity(
+        of pipe: borrowing OwnedFD, _ capacity: Int32, for content: [Blob]
+    ) throws(KernelError) {
+        do throws(KernelError) {
+            try pipe.setPipeCapacity(capacity)
+        } catch let error where error.errno == .notPermitted {
+            if try content.reduce(0, { $0 + $1.bytes.count }) > pipe.pipeCapacity() { throw error }
+        }
     }
 
     /// What lay in a full pipe in parts that fill it again: a write of up to a page goes to the end of the last page only where all

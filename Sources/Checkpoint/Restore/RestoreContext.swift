@@ -89,7 +89,7 @@ final class RestoreContext {
             let reading = Shared(pipe.takeReadEnd())
             let writing = Shared(pipe.takeWriteEnd())
             if let unread = image.unread {
-                try writing.descriptor.setPipeCapacity(unread.capacity)
+                try Pipes.setCapacity(of: writing.descriptor, unread.capacity, for: unread.content)
                 for piece in unread.content { try writing.descriptor.writeAll(piece.bytes) }
                 (processEnds[name], engineEnds[name]) = (reading, writing)
             } else {
