@@ -99,11 +99,17 @@ class Live:
     def crowd(self, wire: Wire) -> None:
         box = self._start(wire, 1024)
         answer = wire.call("sandbox/fork", sandboxId=box, count=MANY_CHILDREN, runtime="require")
-        pids = [wire.pid, *processes.descendants(wire.pid)]
-        taken = sum(processes.memory_kib(pid, "Pss") for pid in pids) / 1024
-        self._add(row(f"memory of {MANY_CHILDREN} children of 1 GB and their source, Pss", taken, below=1536, unit="MiB"))
+        name = f"memory of {MANY_CHILDREN} children of 1 GB"
+        self._add(row(f"{name} and their source, Pss", self._memory(wire), below=1536, unit="MiB"))
+        wire.call("sandbox/destroy", sandboxId=box)
+        self._add(row(f"{name} when it has gone, Pss", self._memory(wire), below=1536, unit="MiB"))
         for child in answer["sandboxes"]:
             wire.call("sandbox/destroy", sandboxId=child["id"])
+
+    def _memory(self, wire: Wire) -> float:
+        """Of the engine and everything in its sandboxes, in MiB."""
+        pids = [wire.pid, *processes.descendants(wire.pid)]
+        return sum(processes.memory_kib(pid, "Pss") for pid in pids) / 1024
 
     def _start(self, wire: Wire, size: int) -> str:
         # Twice what the program holds: its limit would end it else.
