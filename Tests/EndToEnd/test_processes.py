@@ -128,7 +128,7 @@ class InputTests(EngineTestCase):
         self.assertEqual(process.output().decode(), "".join(f"{n} " for n in range(500)))
 
     def test_a_write_waits_for_a_process_that_does_not_read(self):
-        process = self.box.launch("read line; cat | wc -c", stdin=True)
+        process = self.box.launch(["sleep", "1000"], stdin=True)
         process.attach()
         write = process.begin_write("x" * MEBIBYTE)
         time.sleep(0.3)
