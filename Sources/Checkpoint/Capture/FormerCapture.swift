@@ -34,7 +34,8 @@ struct FormerCapture {
             tree.origin(of: place).map({ tree.processes[$0].pid }) == origin, let pages = pages[pid],
             let own = written[pid], let others = written[origin]
         else { return nil }
-        return PageSet(pages.template.runs).union(own).union(others)
+        let untracked = present.processes[index].memory.areas.filter { $0.content == .deletedFile }.map(\.range)
+        return PageSet(pages.template.runs).union(own).union(others).union(PageSet(untracked))
     }
 
     /// What of a state's memory lies on the disk already.
@@ -92,11 +93,12 @@ struct Inheritance {
 extension AreaImage {
     var range: Range<UInt64> { start..<end }
 
-    /// Whether a part of the other area, captured earlier, may have become part of this one: they overlap and show the same.
+    /// Whether a part of the other area, captured earlier, may have become part of this one: they overlap and show the same. Of deleted
+    /// files nothing tells that: all their pages are taken, also those that nobody has written, whose changes nobody tracks.
     fileprivate func continues(_ other: AreaImage, _ files: [String], _ otherFiles: [String]) -> Bool {
         guard other.isPrivate, range.overlaps(other.range) else { return false }
         switch (content, other.content) {
-        case (.anonymous, .anonymous), (.deletedFile, .deletedFile):
+        case (.anonymous, .anonymous):
             return advice.contains(.growsDown) == other.advice.contains(.growsDown)
         case (.file(let index), .file(let otherIndex)):
             return files[index] == otherFiles[otherIndex] && offset &- start == other.offset &- other.start

@@ -1,7 +1,9 @@
 // Private memory that changes between captures in every way that memory can: written, given up, unmapped, mapped anew at the same
-// place, moved, grown, protected. A second capture copies what has changed since the first; what it missed is found here.
+// place, moved, grown, protected, and that of files without a name. A second capture copies what has changed since the first; what it missed is found here.
 
 #include "probe.h"
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -21,8 +23,9 @@ struct slot {
 
 static struct slot slots[SLOTS], child_slots[SLOTS];
 static struct slot *state = slots;
-static unsigned char *area, *heap;
-static uint32_t last_content;
+static unsigned char *area, *heap, *shown;
+static uint32_t last_content, first_shown;
+#define SHOWN_PAGES 8
 static uint64_t random_state = 1;
 
 static uint32_t below(uint32_t limit) {
@@ -117,7 +120,24 @@ static void change_something(void) {
     }
 }
 
+// Maps another file at the same place. Nobody writes through the mapping: what is in it is the file's alone.
+static void show_another_file(void) {
+    static unsigned char page[PAGE] __attribute__((aligned(8)));
+    char path[64];
+    snprintf(path, sizeof path, "/tmp/.memory_history.%d", getpid());
+    int file = MUST(open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    MUST(unlink(path));
+    first_shown = last_content + 1;
+    for (int i = 0; i < SHOWN_PAGES; i++) {
+        fill(page, ++last_content);
+        EXPECT_EQ(write(file, page, PAGE), PAGE, "a write");
+    }
+    MUST(mmap(shown, SHOWN_PAGES * PAGE, PROT_READ, MAP_PRIVATE | MAP_FIXED, file, 0));
+    close(file);
+}
+
 static void expect_all(void) {
+    for (int page = 0; page < SHOWN_PAGES; page++) expect_content(shown + page * PAGE, first_shown + page, -2, page);
     for (int slot = 0; slot < SLOTS; slot++)
         for (int page = 0; page < state[slot].pages; page++)
             expect_content(place(slot) + page * PAGE, state[slot].content[page], slot, page);
@@ -128,6 +148,7 @@ static void check(void) {
     expect_all();
     // So that the next capture has something to find.
     for (int i = 0; i < CHANGES; i++) change_something();
+    show_another_file();
     expect_all();
 }
 
@@ -152,6 +173,8 @@ static void set_up(void) {
             fill(place(slot) + page * PAGE, last_content);
         }
     }
+    shown = MUST(mmap(NULL, SHOWN_PAGES * PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    show_another_file();
     probe_fork_role("child", set_up_child, check, NULL);
 }
 
