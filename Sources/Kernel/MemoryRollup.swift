@@ -6,8 +6,8 @@ public struct MemoryRollup: Sendable {
     /// - Parameter folder: a /proc.
     public init(in folder: Int32, of pid: Int32) throws(KernelError) {
         var bytes: Int64 = 0
-        for line in try ProcFS.read("\(pid)/smaps_rollup", in: folder).split(separator: "\n") {
-            let fields = line.split(separator: " ")
+        for line in try ProcFS.read("\(pid)/smaps_rollup", in: folder).lines {
+            let fields = line.words
             if fields.count > 1, fields[0] == "Pss_Anon:" || fields[0] == "Pss_Shmem:" {
                 bytes += (Int64(fields[1]) ?? 0) << 10
             }

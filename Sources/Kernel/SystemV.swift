@@ -15,7 +15,7 @@ public enum SystemV {
 
     /// The lines of a kind's table without its heading, in columns (proc_sysvipc(5)).
     public static func table(of kind: Kind) throws(KernelError) -> [[Substring]] {
-        try ProcFS.readWhole("/proc/sysvipc/\(kind.rawValue)").split(separator: "\n").dropFirst()
+        try ProcFS.readWhole("/proc/sysvipc/\(kind.rawValue)").lines.dropFirst()
             .map { $0.split(separator: " ") }
     }
 

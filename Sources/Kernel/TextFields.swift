@@ -13,6 +13,12 @@ extension Substring {
         return (parts.prefix(count).map(Substring.init), Substring(rest))
     }
 
+    /// Without white space at either end.
+    public var trimmed: Substring {
+        let end = utf8.lastIndex { !Self.isWhitespace($0) }
+        return end.map { Substring(utf8[...$0].drop(while: Self.isWhitespace)) } ?? ""
+    }
+
     public func hasPrefix(bytes prefix: StaticString) -> Bool {
         // unsafe: a static string outlives the call.
         unsafe utf8.starts(with: UnsafeBufferPointer(start: prefix.utf8Start, count: prefix.utf8CodeUnitCount))

@@ -28,8 +28,8 @@ struct ExecMark: Sendable, Hashable {
 
     /// The mark that a `/proc/PID/limits` shows; nil when there is none.
     init?(inLimits text: String) {
-        guard let line = text.split(separator: "\n").first(where: { $0.hasPrefix("Max file locks") }),
-            let word = line.split(separator: " ").dropFirst(3).first, let value = UInt64(word)
+        guard let line = text.lines.first(where: { $0.hasPrefix(bytes: "Max file locks") }),
+            let word = line.words.dropFirst(3).first, let value = UInt64(word)
         else { return nil }
         rawValue = value
     }

@@ -58,7 +58,7 @@ struct DescriptorInfo {
     private static let closeOnExecFlag: Int32 = 0o2000000
 
     init(_ text: String) {
-        lines = text.split(separator: "\n")
+        lines = text.lines
         let raw = Self.value("flags", in: lines).flatMap { Int32($0, radix: 8) } ?? 0
         flags = raw & ~Self.closeOnExecFlag
         closesOnExec = raw & Self.closeOnExecFlag != 0
@@ -71,14 +71,8 @@ struct DescriptorInfo {
     private static func value(_ key: String, in lines: [Substring]) -> Substring? {
         for line in lines where line.hasPrefix(key) {
             let rest = line.dropFirst(key.count)
-            if rest.first == ":" { return trimmed(rest.dropFirst()) }
+            if rest.first == ":" { return rest.dropFirst().trimmed }
         }
         return nil
     }
-}
-
-func trimmed(_ text: Substring) -> Substring {
-    var text = text.drop { $0 == " " || $0 == "\t" }
-    while let last = text.last, last == " " || last == "\t" { text.removeLast() }
-    return text
 }

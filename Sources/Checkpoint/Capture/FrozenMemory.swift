@@ -1,4 +1,3 @@
-import CKernel
 import Glibc
 import Kernel
 
@@ -31,8 +30,7 @@ final class FrozenMemory {
         try leader.followMaking()
         let (helper, number) = try Self.make(process, on: leader, flags: Self.sharedMemoryFlag)
         do throws(KernelError) {
-            let locks: Int32 = 10  // RLIMIT_LOCKS
-            try check("prlimit", "\(helper.id)") { ck_set_limit(helper.id, locks, Self.mark, Self.mark) }
+            try LockLimit.set(Self.mark, of: helper.id)
             // The copy must not hold open what the captured process closes: a port, the end of a pipe.
             let closing = RemoteCall(call: .close_range, arguments: [0, UInt64(UInt32.max), 0], mayFail: false)
             (thread, _) = try Self.make(process, on: helper, flags: 0, after: [closing])

@@ -27,7 +27,7 @@ struct ProcessStatus {
         var fields: [Substring: Substring] = [:]
         for line in text.lines {
             guard let colon = line.utf8.firstIndex(of: UInt8(ascii: ":")) else { continue }
-            fields[line[..<colon]] = line[colon...].dropFirst().words(first: 0).rest
+            fields[line[..<colon]] = line[colon...].dropFirst().trimmed
         }
         func numbers<Number: FixedWidthInteger>(_ key: Substring, radix: Int = 10) -> [Number] {
             (fields[key] ?? "").words.compactMap { Number($0, radix: radix) }

@@ -1,4 +1,3 @@
-import CKernel
 import Kernel
 
 /// One capture of a sandbox's processes, from holding them to letting them go. Belongs to the tracing thread.
@@ -95,12 +94,8 @@ final class TreeCapture {
     }
 
     private func isExcluded(_ process: HeldProcess) throws(KernelError) -> Bool {
-        let locks: Int32 = 10  // RLIMIT_LOCKS
-        var (soft, hard): (UInt64, UInt64) = (0, 0)
         if process.isZombie { return false }
-        // unsafe: the kernel fills both.
-        try check("prlimit", "\(process.pid)") { unsafe ck_get_limit(process.pid, locks, &soft, &hard) }
-        return context.request.excludedMarks.contains(soft)
+        return context.request.excludedMarks.contains(try LockLimit.read(of: process.pid))
     }
 
     /// Children of what is not kept become the sandbox's first process's, as if their parent had ended; what is a zombie then

@@ -54,7 +54,7 @@ struct WatchSearch {
         // unsafe: the path is valid while the call lasts.
         if unsafe ck_inotify_add(owner.rawValue, "/proc/self/fd/\(file.rawValue)", anything) < 0 { return nil }
         guard let info = try? ProcFS.read("/proc/self/fdinfo/\(owner.rawValue)") else { return nil }
-        return info.split(separator: "\n").lazy.compactMap(Watches.Row.init).first?.watched
+        return info.lines.lazy.compactMap(Watches.Row.init).first?.watched
     }
 
     /// Looks at everything below a folder, the nearest first. What may not be read is passed over.

@@ -15,7 +15,7 @@ enum POSIXTimers {
         var timer = TimersImage.POSIXTimer(id: 0, clock: 0, notify: 0, signal: 0, value: 0, thread: 0)
         for line in text.lines {
             guard let colon = line.utf8.firstIndex(of: UInt8(ascii: ":")) else { continue }
-            let value = line[colon...].dropFirst().words(first: 0).rest
+            let value = line[colon...].dropFirst().trimmed
             switch line[..<colon] {
             case "ID": timer.id = Int32(value) ?? 0
             case "signal":

@@ -179,8 +179,8 @@ struct TCPRelations {
         let far = hexadecimal(image.name.bytes)
         let file = near.count > 13 ? "tcp6" : "tcp"
         let table = try ProcFS.readWhole("/proc/\(context.request.initPid)/net/\(file)")
-        for line in table.split(separator: "\n").dropFirst() {
-            let fields = line.split(separator: " ", omittingEmptySubsequences: true)
+        for line in table.lines.dropFirst() {
+            let fields = line.words
             guard fields.count > 9, fields[1] == near, fields[2] == far else { continue }
             return fields[9] == "0" && fields[4].hasSuffix(":00000000")
         }
