@@ -29,6 +29,13 @@ ssize_t ck_copy_file_range(int from, off_t *from_offset, int to, off_t *to_offse
 
 int ck_ficlone(int to, int from) { return ioctl(to, FICLONE, from); }
 
+int ck_spread_directories(int folder) {
+    int flags; // ioctl_iflags(2): the kernel takes an int, whatever the number's name says
+    if (ioctl(folder, FS_IOC_GETFLAGS, &flags) != 0) return -1;
+    flags |= FS_TOPDIR_FL;
+    return ioctl(folder, FS_IOC_SETFLAGS, &flags);
+}
+
 int ck_syncfs(int any_file) { return syncfs(any_file); }
 
 int64_t ck_filesystem_type(int any_file) {

@@ -22,6 +22,13 @@ extension OwnedFD {
         }
     }
 
+    /// Tells the filesystem that what is made in this directory has nothing to do with each other: each new directory goes where
+    /// the disk is least used, and what is made below stays near it. Only ext2 and ext4 heed it (chattr(1), attribute T).
+    ///
+    /// - Returns: false on a filesystem that takes no such advice.
+    @discardableResult
+    public func spreadDirectories() -> Bool { ck_spread_directories(rawValue) == 0 }
+
     /// Makes a fifo, a socket, an empty regular file or a device node (mknod(2)).
     public func makeNode(
         _ name: FilePath, kind: FileKind, permissions: UInt32, device: UInt64 = 0

@@ -74,16 +74,43 @@ enum Manifest {
     static func replace(
         _ payload: JSONValue, as name: FilePath, in folder: borrowing OwnedFD, isFlushed: Bool
     ) throws(KernelError) {
-        let temporary = FilePath(verbatim: "\(name).\(randomHex16()).new")
-        try write(payload, as: temporary, in: folder)
-        if isFlushed { return try folder.rename(temporary, to: name) }
+        if isFlushed { return try folder.rename(writeBeside(name, payload, in: folder), to: name) }
+        if let former = try exchange(name, for: payload, in: folder) { try folder.removeFile(former) }
+    }
+
+    /// As `replace` without a flush; the former manifest goes to another folder, to be deleted with that.
+    ///
+    /// The kernel deletes no file whose content it is writing to the disk right now, and that may be in line behind all that
+    /// the sandbox has just written.
+    static func replace(
+        _ payload: JSONValue, as name: FilePath, in folder: borrowing OwnedFD, movingFormerTo attic: borrowing OwnedFD
+    ) throws(KernelError) {
+        if let former = try exchange(name, for: payload, in: folder) {
+            try folder.rename(former, to: former, in: attic)
+        }
+    }
+
+    /// - Returns: the former manifest's name now; nil on a filesystem that cannot exchange: there is none any more.
+    private static func exchange(
+        _ name: FilePath, for payload: JSONValue, in folder: borrowing OwnedFD
+    ) throws(KernelError) -> FilePath? {
+        let temporary = try writeBeside(name, payload, in: folder)
         do throws(KernelError) {
             try folder.rename(temporary, to: name, ifTaken: .exchange)
-            try folder.removeFile(temporary)
+            return temporary
         } catch let error where error.errno == .invalid {
-            // A filesystem that cannot exchange.
             try folder.rename(temporary, to: name)
+            return nil
         }
+    }
+
+    /// Writes a manifest that is to replace the one of the given name.
+    private static func writeBeside(
+        _ name: FilePath, _ payload: JSONValue, in folder: borrowing OwnedFD
+    ) throws(KernelError) -> FilePath {
+        let temporary = FilePath(verbatim: "\(name).\(randomHex16()).new")
+        try write(payload, as: temporary, in: folder)
+        return temporary
     }
 
     /// - Returns: nil when there is no such file.

@@ -124,7 +124,7 @@ extension Store {
         next.parentSnapshot = parentSnapshot
         try changing { () throws(StoreError) in
             try requireLayers(next.layers + next.image.layers, of: parentSnapshot)
-            try replaceManifest(of: next)
+            try replaceManifest(of: next, leaving: openSandbox(sandbox.id).openFolder(sandbox.files.path))
         }
         let previous = sandbox.files
         sandbox = next
@@ -164,12 +164,20 @@ extension Store {
         }
     }
 
-    func replaceManifest(of record: SandboxRecord) throws(StoreError) {
+    private func replaceManifest(of record: SandboxRecord) throws(StoreError) {
         let folder = try openSandbox(record.id)
         try onDisk { () throws(KernelError) in
             // Of a running sandbox only its engine's crash has to be survived: a power cut is its end.
             try Manifest.replace(
                 record.json, as: StoreLayout.sandboxManifest, in: folder, isFlushed: record.state == .hibernated)
+        }
+    }
+
+    /// As above, for a running sandbox that leaves a folder of files; the former manifest goes there.
+    func replaceManifest(of record: SandboxRecord, leaving files: borrowing OwnedFD) throws(StoreError) {
+        let folder = try openSandbox(record.id)
+        try onDisk { () throws(KernelError) in
+            try Manifest.replace(record.json, as: StoreLayout.sandboxManifest, in: folder, movingFormerTo: files)
         }
     }
 

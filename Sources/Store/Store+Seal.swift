@@ -38,7 +38,7 @@ extension Store {
                     }
                     do throws(StoreError) {
                         try publish(layer.path, in: layers)
-                        try replaceManifest(of: next)
+                        try replaceManifest(of: next, leaving: files)
                     } catch {
                         try unseal(staged, into: files, of: sandbox.id)
                         throw error

@@ -1,7 +1,10 @@
 """The store: shared by several engines, kept over restarts, and collected."""
 
+import fcntl
 import os
+import struct
 import subprocess
+import unittest
 
 from isorun_client import EngineError
 from harness.case import EngineTestCase, unreferenced
@@ -86,6 +89,36 @@ class SharedStoreTests(EngineTestCase):
                 self.assertIn(error.code, (1001, 1003, 1090), str(error))
                 outcomes.append("refused")
         self.assertEqual(sorted(outcomes), ["refused", "running"])
+
+
+class PlacementTests(EngineTestCase):
+    FS_IOC_GETFLAGS, FS_TOPDIR_FL = 0x80086601, 0x20000  # ioctl_iflags(2)
+
+    def test_what_is_made_is_spread_over_the_disk(self):
+        kind = subprocess.run(["stat", "-f", "-c", "%T", self.store], stdout=subprocess.PIPE, text=True, check=True)
+        if kind.stdout.strip() != "ext2/ext3":
+            raise unittest.SkipTest(f"the store lies on {kind.stdout.strip()}, which spreads folders as it likes")
+        staging = os.path.join(self.store, "staging")
+        (engine,) = os.listdir(staging)
+        folder = os.open(os.path.join(staging, engine), os.O_RDONLY)
+        try:
+            flags = struct.unpack("i", fcntl.ioctl(folder, self.FS_IOC_GETFLAGS, bytes(4)))[0]
+        finally:
+            os.close(folder)
+        self.assertTrue(flags & self.FS_TOPDIR_FL)
+
+    def test_a_sandbox_has_one_record_and_one_folder_of_files(self):
+        box = self.engine.create()
+        folder = os.path.join(self.store, "sandboxes", box.id)
+        for n in range(5):
+            box.write("/root/file", str(n))
+            snapshot = box.snapshot()
+            box.rollback(snapshot)
+            box.call("sandbox/setTimeout", timeoutSec=100 + n)
+        names = self.settled(lambda: sorted(os.listdir(folder)))
+        self.assertEqual([name.split("-")[0] for name in names], ["files", "sandbox.json"])
+        trash = os.path.join(self.store, "trash")
+        self.eventually(lambda: os.listdir(trash) == [], message="what was replaced is not deleted")
 
 
 class CollectionTests(EngineTestCase):

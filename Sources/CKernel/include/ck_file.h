@@ -13,6 +13,8 @@ ssize_t ck_getdents64(int directory, void *buffer, size_t size);
 ssize_t ck_copy_file_range(int from, off_t *from_offset, int to, off_t *to_offset, size_t length);
 // ioctl(FICLONE): `to` shares all blocks of `from`.
 int ck_ficlone(int to, int from);
+// ioctl(FS_IOC_SETFLAGS): what is made in the folder has nothing to do with each other (chattr(1), attribute T).
+int ck_spread_directories(int folder);
 int ck_syncfs(int any_file);
 // The type of the filesystem that a descriptor lies on, as statfs(2) reports it; -1 on failure.
 int64_t ck_filesystem_type(int any_file);
