@@ -10,6 +10,8 @@ struct CallBatch {
     private var calls: [RemoteCall] = []
     private var data: [UInt8] = []
     private var results: [Int64] = []
+    /// Threads and processes that the calls have made, held, in their order.
+    private(set) var made: [TracedThread] = []
 
     init(_ process: RemoteProcess, on thread: TracedThread) {
         guard let site = process.site else { preconditionFailure("a call site is installed before a batch is begun") }
@@ -19,11 +21,11 @@ struct CallBatch {
     }
 
     /// How much data one call can have.
-    static var dataLimit: Int { Int(CallSite.dataSize) - CallSite.callLimit * 64 }
+    static var dataLimit: Int { Int(CallSite.dataSize - UInt64(CallSite.callLimit) * CallSite.callSize) }
 
     /// Makes room for data of calls that are added next, all of them together.
     ///
-    /// - Returns: their addresses, valid until the next `finish` or `reserve`.
+    /// - Returns: their addresses, valid until the next `place` or `finish`.
     mutating func place(_ pieces: [[UInt8]]) throws(KernelError) -> [UInt64] {
         let size = pieces.reduce(0) { $0 + ($1.count + 15) & ~15 }
         precondition(size <= Self.dataLimit, "data of one call is larger than a call site")
@@ -38,12 +40,26 @@ struct CallBatch {
 
     mutating func place(_ bytes: [UInt8]) throws(KernelError) -> UInt64 { try place([bytes])[0] }
 
+    /// Makes room for data that contains addresses of itself.
+    mutating func place(_ size: Int, _ content: (_ address: UInt64) -> [UInt8]) throws(KernelError) -> UInt64 {
+        let address = try place([UInt8](repeating: 0, count: size))
+        let start = Int(address - site.scratch)
+        data.replaceSubrange(start..<start + size, with: content(address))
+        return address
+    }
+
     /// Adds a call.
     ///
-    /// - Parameter mayFail: whether an error number is an answer.
-    mutating func add(_ call: SystemCall, _ arguments: [UInt64], mayFail: Bool = false) throws(KernelError) {
-        if calls.count == CallSite.callLimit { try flush(keepingData: true) }
-        calls.append(RemoteCall(call: call, arguments: arguments, mayFail: mayFail))
+    /// - Parameters:
+    ///   - mayFail: whether an error number is an answer.
+    ///   - handover: which of the calls that are added next gets the result.
+    mutating func add(
+        _ call: SystemCall, _ arguments: [UInt64], mayFail: Bool = false, handover: RemoteCall.Handover? = nil
+    ) throws(KernelError) {
+        var ahead = 0
+        if case .argument(_, let callsAhead) = handover { ahead = callsAhead }
+        if calls.count + ahead >= CallSite.callLimit { try flush(keepingData: true) }
+        calls.append(RemoteCall(call: call, arguments: arguments, mayFail: mayFail, handover: handover))
     }
 
     /// Makes what is left; the raw results of all calls since the last `finish`.
@@ -54,9 +70,14 @@ struct CallBatch {
         return results
     }
 
+    /// What calls that were made have written to a place of theirs.
+    func read(_ count: Int, at address: UInt64) throws(KernelError) -> [UInt8] {
+        try process.memory.read(count, at: address)
+    }
+
     private mutating func flush(keepingData: Bool = false) throws(KernelError) {
         if !data.isEmpty { try process.memory.write(data, at: site.scratch) }
-        if !calls.isEmpty { results += try process.run(calls, on: thread) }
+        if !calls.isEmpty { results += try process.run(calls, on: thread) { made.append($0) } }
         calls = []
         if !keepingData { data = [] }
     }

@@ -16,10 +16,12 @@ final class DescriptorChannel: Sendable {
 
     /// Gives a process copies of the engine's descriptors, close-on-exec.
     ///
-    /// - Parameter number: of the socket's end in the process.
-    /// - Returns: their numbers there, the lowest that were free.
+    /// - Parameters:
+    ///   - batch: of calls in the process, which are made before.
+    ///   - number: of the socket's end in the process.
+    /// - Returns: their numbers there, the lowest that were free, in order.
     func pass(
-        _ descriptors: [Int32], to process: RemoteProcess, on thread: TracedThread, through number: UInt64
+        _ descriptors: [Int32], in batch: inout CallBatch, through number: UInt64
     ) throws(KernelError) -> [Int32] {
         var numbers: [Int32] = []
         var rest = descriptors[...]
@@ -28,28 +30,29 @@ final class DescriptorChannel: Sendable {
             rest = rest.dropFirst(part.count)
             numbers += try turn.withLock { _ throws(KernelError) in
                 try socket.send([0], descriptors: part)
-                return try receive(part.count, process, thread, number)
+                return try receive(part.count, in: &batch, number)
             }
         }
         return numbers
     }
 
     private func receive(
-        _ count: Int, _ process: RemoteProcess, _ thread: TracedThread, _ number: UInt64
+        _ count: Int, in batch: inout CallBatch, _ number: UInt64
     ) throws(KernelError) -> [Int32] {
         let closeOnExec: UInt64 = 0x4000_0000  // MSG_CMSG_CLOEXEC
         let (headerSize, messageSize, vectorSize) = (16, 56, 16)
         let controlSize = headerSize + (count * 4 + 7) & ~7
-        guard let site = process.site else { preconditionFailure("a call site is installed before calls are made") }
         // struct msghdr with one vector of one byte, and room for the control message behind it (recvmsg(2), cmsg(3)).
-        let (vector, byte, control) = (
-            site.scratch + UInt64(messageSize), site.scratch + UInt64(messageSize + vectorSize),
-            site.scratch + UInt64(messageSize + vectorSize + 8)
-        )
-        let message: [UInt64] = [0, 0, vector, 1, control, UInt64(controlSize), 0, byte, 1, 0]
-        try process.memory.write(message.flatMap(plainBytes), at: site.scratch)
-        try process.call(.recvmsg, [number, site.scratch, closeOnExec], on: thread)
-        let bytes = try process.memory.read(headerSize + count * 4, at: control)
+        let controlOffset = UInt64(messageSize + vectorSize + 8)
+        let message = try batch.place(Int(controlOffset) + controlSize) { address in
+            let (vector, byte) = (address + UInt64(messageSize), address + UInt64(messageSize + vectorSize))
+            let control = address + controlOffset
+            return [0, 0, vector, 1, control, UInt64(controlSize), 0, byte, 1, 0].flatMap(plainBytes)
+                + [UInt8](repeating: 0, count: controlSize)
+        }
+        try batch.add(.recvmsg, [number, message, closeOnExec])
+        try batch.finish()
+        let bytes = try batch.read(headerSize + count * 4, at: message + controlOffset)
         return (0..<count).map { index in
             // unsafe: the array holds the header and `count` numbers.
             unsafe bytes.withUnsafeBytes {

@@ -90,7 +90,7 @@ final class RemoteProcess {
         onNewThread: (TracedThread) -> Void = { _ in }
     ) throws(KernelError) -> [Int64] {
         guard let site else { preconditionFailure("a call site is installed before calls are made") }
-        try memory.write(calls.flatMap(\.bytes), at: site.calls)
+        try write(calls, at: site)
         let before = try thread.registers()
         var registers = before
         registers.rip = site.address
@@ -119,7 +119,7 @@ final class RemoteProcess {
     func exit(code: Int32, on thread: TracedThread) throws(KernelError) {
         guard let site else { preconditionFailure("a call site is installed before calls are made") }
         let call = RemoteCall(call: .exit_group, arguments: [UInt64(code)], mayFail: false)
-        try memory.write(call.bytes, at: site.calls)
+        try write([call], at: site)
         var registers = try thread.registers()
         (registers.rip, registers.r12, registers.r13) = (site.address, site.calls, 1)
         registers.orig_rax = UInt64.max
@@ -128,11 +128,21 @@ final class RemoteProcess {
         if stop != .ended { throw failure(.exit_group, stop) }
     }
 
+    private func write(_ calls: [RemoteCall], at site: CallSite) throws(KernelError) {
+        var words: [UInt64] = []
+        words.reserveCapacity(calls.count * CallSite.wordsPerCall)
+        for (index, call) in calls.enumerated() { words += call.words(at: site.calls + UInt64(index) * CallSite.callSize) }
+        try memory.write(words, at: site.calls)
+    }
+
     private func results(of calls: [RemoteCall], at site: CallSite) throws(KernelError) -> [Int64] {
-        let bytes = try memory.read(calls.count * 64, at: site.calls)
+        let (size, offset) = (Int(CallSite.callSize), Int(RemoteCall.resultOffset))
+        let bytes = try memory.read(calls.count * size, at: site.calls)
         let results = (0..<calls.count).map { index in
-            // unsafe: the array holds 64 bytes for each call, the result in the last 8.
-            unsafe bytes.withUnsafeBytes { unsafe $0.loadUnaligned(fromByteOffset: index * 64 + 56, as: Int64.self) }
+            // unsafe: the array holds `size` bytes for each call, the result among them.
+            unsafe bytes.withUnsafeBytes {
+                unsafe $0.loadUnaligned(fromByteOffset: index * size + offset, as: Int64.self)
+            }
         }
         for (call, result) in zip(calls, results) where !call.mayFail {
             if let errno = result.errno {

@@ -2,11 +2,10 @@ import CKernel
 import Kernel
 
 extension RestoreContext {
-    /// The open file description with an index, made once and lent to everyone who has it.
-    func withDescription<Value: ~Copyable>(
-        _ index: Int, of process: RestoringProcess, _ body: (borrowing OwnedFD) throws(KernelError) -> Value
-    ) throws(KernelError) -> Value {
-        if let known = descriptions[index] { return try body(known.descriptor) }
+    /// The open file description with an index, made once for everyone who has it: a descriptor of the engine's, open for as long as
+    /// the context is there.
+    func descriptor(of index: Int) throws(KernelError) -> Int32 {
+        if let known = descriptions[index] { return known.descriptor.rawValue }
         let image = tree.descriptions[index]
         let file = try open(image)
         if case .file = image.kind {
@@ -18,7 +17,7 @@ extension RestoreContext {
         if let lock = image.lock { try FileLocks.apply(lock, to: file) }
         let shared = Shared(file)
         descriptions[index] = shared
-        return try body(shared.descriptor)
+        return shared.descriptor.rawValue
     }
 
     private func open(_ image: DescriptionImage) throws(KernelError) -> OwnedFD {

@@ -41,8 +41,7 @@ struct MemoryRestore {
         var numbers: [Int: Int32] = [:]
         for index in needed {
             let file = try context.root.open(try FilePath(validating: layout.files[index]), .read, resolving: .inRoot)
-            numbers[index] = try process.channel.pass(
-                [file.rawValue], to: process.remote, on: process.leader, through: process.channelNumber)[0]
+            numbers[index] = Int32(try process.take([file.rawValue])[0])
         }
         return numbers
     }

@@ -77,29 +77,39 @@ final class ProcessMaker {
 
     /// From outside: only from above can memory be forked into a sandbox.
     private func fork(_ image: ProcessImage, from template: Template) throws(KernelError) -> RestoringProcess {
+        // A session whose leader is gone lives on by its number: a helper takes it, leads, and leaves.
+        let isLeader = image.session == image.pid
+        let helperArguments = CloneArguments(
+            flags: CloneArguments.sharedMemory, pid: isLeader ? helperNumber() : image.session)
+        let arguments = CloneArguments(
+            exitSignal: CloneArguments.childSignal, pid: image.pid, controlGroup: target.controlGroups.version2)
         let (thread, handle) = try template.whileHeld { remote, holder throws(KernelError) in
             try holder.followMaking()
-            let handle = try Template.makeProcesses(inNamespaceOf: target.initPid, remote, on: holder)
-            // A session whose leader is gone lives on by its number: the helper takes it, leads, and leaves.
-            let isLeader = image.session == image.pid
-            let helperPid = isLeader ? helperNumber() : image.session
-            let (helper, number) = try CloneArguments(flags: CloneArguments.sharedMemory, pid: helperPid)
-                .make(by: remote, on: holder)
-            try enterControlGroups(remote, on: helper)
-            if !isLeader { try remote.call(.setsid, [], on: helper) }
-            let arguments = CloneArguments(exitSignal: CloneArguments.childSignal, pid: image.pid)
-            let (thread, _) = try arguments.make(by: remote, on: helper)
+            var calls = CallBatch(remote, on: holder)
+            try Template.makeProcesses(inNamespaceOf: target.initPid, &calls)
+            try helperArguments.add(to: &calls)
+            let results = try helperArguments.finish(&calls)
+            let (handle, helper, number) = (UInt64(results[0]), calls.made[0], UInt64(results[results.count - 1]))
+
+            var helperCalls = CallBatch(remote, on: helper)
+            try enterControlGroups(&helperCalls)
+            if !isLeader { try helperCalls.add(.setsid, []) }
+            try arguments.add(to: &helperCalls)
+            try arguments.finish(&helperCalls)
             helper.kill()
-            try remote.call(.wait4, [UInt64(number), 0, Self.waitForAll, 0], on: holder)
-            try remote.call(.close, [handle], on: holder)
-            return (thread, handle)
+            try calls.add(.wait4, [number, 0, Self.waitForAll, 0])
+            try calls.add(.close, [handle])
+            try calls.finish()
+            return (helperCalls.made[0], handle)
         }
-        let session = image.session == image.pid ? 0 : image.session
+        let session = isLeader ? 0 : image.session
         let process = try RestoringProcess(
             image, thread, site: template.site, channel: template.channel, origin: nil, group: session, session: session
         )
-        try process.call(.setns, [handle, Self.namespacesButPid])
-        try process.call(.close, [handle])
+        var calls = process.calls
+        try calls.add(.setns, [handle, Self.namespacesButPid])
+        try calls.add(.close, [handle])
+        try calls.finish()
         return process
     }
 
@@ -108,18 +118,17 @@ final class ProcessMaker {
         return site
     }
 
-    /// A process that moves itself does not make the kernel wait; see ControlGroupFolders.
-    private func enterControlGroups(_ remote: RemoteProcess, on helper: TracedThread) throws(KernelError) {
-        let writeOnly: UInt64 = 1
+    /// Has a helper move itself to the groups of version 1, which does not make the kernel wait; see ControlGroupFolders. What it has
+    /// open thereby is closed with its descriptors.
+    private func enterControlGroups(_ calls: inout CallBatch) throws(KernelError) {
+        let writeOnlyCloseOnExec: UInt64 = 1 | 0o2000000
         let here = UInt64(bitPattern: -100)  // AT_FDCWD
-        let files =
-            target.controlGroups.version1.map { $0 + "/tasks" }
-            + (target.controlGroups.version2.map { [$0 + "/cgroup.procs"] } ?? [])
-        for file in files {
-            let number = try remote.call(
-                .openat, [here, writeOnly, 0], passing: Array(file.utf8) + [0], at: 1, on: helper)
-            try remote.call(.write, [UInt64(number), 1], passing: [UInt8(ascii: "0")], at: 1, on: helper)
-            try remote.call(.close, [UInt64(number)], on: helper)
+        let itself = try calls.place([UInt8(ascii: "0")])
+        for folder in target.controlGroups.version1 {
+            let path = try calls.place(Array((folder + "/tasks").utf8) + [0])
+            try calls.add(
+                .openat, [here, path, writeOnlyCloseOnExec, 0], handover: .argument(0, callsAhead: 1))
+            try calls.add(.write, [0, itself, 1])
         }
     }
 
@@ -137,9 +146,7 @@ final class ProcessMaker {
         let slave = try context.withTerminal(terminal) { _ throws(KernelError) in
             try Terminals.openSlave(tree.terminals[terminal].number, flags: 2, in: context.root)
         }
-        let number = UInt64(
-            try process.channel.pass(
-                [slave.rawValue], to: process.remote, on: process.leader, through: process.channelNumber)[0])
+        let number = try process.take([slave.rawValue])[0]
         try process.call(.ioctl, [number, TerminalRequest.becomeControlling, 0])
         try process.call(.close, [number])
     }
@@ -182,9 +189,7 @@ final class ProcessMaker {
                 made.contains(where: { $0.group == terminal.foregroundGroup })
             else { continue }
             let slave = try Terminals.openSlave(terminal.number, flags: 2, in: context.root)
-            let number = UInt64(
-                try leader.channel.pass(
-                    [slave.rawValue], to: leader.remote, on: leader.leader, through: leader.channelNumber)[0])
+            let number = try leader.take([slave.rawValue])[0]
             try leader.remote.call(
                 .ioctl, [number, TerminalRequest.setForegroundGroup], passing: plainBytes(of: terminal.foregroundGroup),
                 at: 2, on: leader.leader)

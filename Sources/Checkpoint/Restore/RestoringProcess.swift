@@ -32,6 +32,20 @@ final class RestoringProcess {
         self.session = session
     }
 
+    /// Calls of the leader.
+    var calls: CallBatch { CallBatch(remote, on: leader) }
+
+    /// Gives the process copies of the engine's descriptors; their numbers, the lowest that were free, in order.
+    func take(_ descriptors: [Int32]) throws(KernelError) -> [UInt64] {
+        var calls = self.calls
+        return try take(descriptors, after: &calls)
+    }
+
+    /// As above, after calls that are made before.
+    func take(_ descriptors: [Int32], after calls: inout CallBatch) throws(KernelError) -> [UInt64] {
+        try channel.pass(descriptors, in: &calls, through: channelNumber).map(UInt64.init)
+    }
+
     @discardableResult
     func call(_ call: SystemCall, _ arguments: [UInt64], mayFail: Bool = false) throws(KernelError) -> Int64 {
         try remote.call(call, arguments, on: leader, mayFail: mayFail)
@@ -47,23 +61,49 @@ struct CloneArguments {
     var exitSignal: UInt64 = 0
     /// In the innermost pid namespace.
     var pid: Int32
+    /// The folder, in the hierarchy of version 2, of the control group that it is made in; nil: its maker's.
+    var controlGroup: String?
 
     /// Makes a process or thread by a held one.
     ///
     /// - Returns: the new one, held, and its number as the maker sees it.
     func make(by process: RemoteProcess, on thread: TracedThread) throws(KernelError) -> (TracedThread, Int32) {
-        guard let site = process.site else { preconditionFailure("a call site is installed before calls are made") }
-        let size: UInt64 = 80  // CLONE_ARGS_SIZE_VER1, with set_tid
-        let words: [UInt64] = [flags, 0, 0, 0, exitSignal, 0, 0, 0, site.scratch + size, 1]
-        try process.memory.write(words.flatMap(plainBytes) + plainBytes(of: pid), at: site.scratch)
-        var made: TracedThread?
-        let calls = [RemoteCall(call: .clone3, arguments: [site.scratch, size], mayFail: false)]
+        var calls = CallBatch(process, on: thread)
+        try add(to: &calls)
+        let number = try finish(&calls).last ?? 0
+        return (calls.made[0], Int32(truncatingIfNeeded: number))
+    }
+
+    /// Adds the call to others. The new one is among what they have made.
+    func add(to calls: inout CallBatch) throws(KernelError) {
+        let size = 88  // CLONE_ARGS_SIZE_VER2, with set_tid and cgroup
+        let intoControlGroup: UInt64 = controlGroup == nil ? 0 : 0x2_0000_0000  // CLONE_INTO_CGROUP
+        let arguments = try calls.place(size + 4) { address in
+            let words = [
+                flags | intoControlGroup, 0, 0, 0, exitSignal, 0, 0, 0, address + UInt64(size), 1, 0,
+            ]
+            return words.flatMap(plainBytes) + plainBytes(of: pid)
+        }
+        if let controlGroup {
+            let path = try calls.place(Array(controlGroup.utf8) + [0])
+            try calls.add(
+                .openat, [Self.currentFolder, path, Self.folderCloseOnExec],
+                handover: .data(arguments + Self.controlGroupOffset))
+        }
+        try calls.add(.clone3, [arguments, UInt64(size)])
+    }
+
+    /// Makes the calls of a batch, of which one makes this process; its number is in the message when one fails.
+    @discardableResult
+    func finish(_ calls: inout CallBatch) throws(KernelError) -> [Int64] {
         do throws(KernelError) {
-            let results = try process.run(calls, on: thread) { made = $0 }
-            guard let made else { throw KernelError("clone3", "pid \(pid)", errno: .noSuchProcess) }
-            return (made, Int32(truncatingIfNeeded: results[0]))
+            return try calls.finish()
         } catch {
             throw KernelError(error.call, "\(error.subject), for pid \(pid)", errno: error.errno)
         }
     }
+
+    private static let controlGroupOffset: UInt64 = 80
+    private static let currentFolder = UInt64(bitPattern: -100)  // AT_FDCWD
+    private static let folderCloseOnExec: UInt64 = 0o200000 | 0o2000000  // O_DIRECTORY, O_CLOEXEC
 }

@@ -81,10 +81,7 @@ final class SocketRestore {
     func lend(
         _ socket: OpenSocket, to process: RestoringProcess, _ body: (UInt64) throws(KernelError) -> Void
     ) throws(KernelError) {
-        let number = UInt64(
-            try process.channel.pass(
-                [socket.descriptor.rawValue], to: process.remote, on: process.leader, through: process.channelNumber)[0]
-        )
+        let number = try process.take([socket.descriptor.rawValue])[0]
         try body(number)
         try process.call(.close, [number])
     }

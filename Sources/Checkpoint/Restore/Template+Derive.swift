@@ -48,14 +48,16 @@ extension Template {
         return try whileHeld { remote, holder throws(KernelError) in
             try holder.followMaking()
             // It was last told to make processes in a sandbox, which may be gone.
-            let handle = try Self.makeProcesses(inNamespaceOf: getpid(), remote, on: holder)
-            try remote.call(.close, [handle], on: holder)
+            var calls = CallBatch(remote, on: holder)
+            try Self.makeProcesses(inNamespaceOf: getpid(), &calls)
+            let handle = UInt64(try calls.finish()[0])
             var made: TracedThread?
             let process = try WaitingProcess { () throws(KernelError) in
-                let call = RemoteCall(call: .clone, arguments: [beside, 0, 0, 0, 0], mayFail: false)
-                _ = try remote.run([call], on: holder) { made = $0 }
-                guard let made else { throw KernelError("clone", "a template", errno: .noSuchProcess) }
-                return made.id
+                try calls.add(.close, [handle])
+                try calls.add(.clone, [beside, 0, 0, 0, 0])
+                try calls.finish()
+                made = calls.made[0]
+                return calls.made[0].id
             }
             guard let made else { preconditionFailure("a fork that did not throw has made a process") }
             return (process, made)
@@ -66,13 +68,15 @@ extension Template {
     private func replaceChannel(
         of remote: RemoteProcess, on thread: TracedThread
     ) throws(KernelError) -> DescriptorChannel {
-        var number: Int32 = -1
+        var calls = CallBatch(remote, on: thread)
+        var number: UInt64 = 0
         let socket = try DescriptorSocket.connected { peer throws(KernelError) in
-            number = try channel.pass(
-                [peer.rawValue], to: remote, on: thread, through: DescriptorChannel.templateNumber)[0]
+            number = UInt64(
+                try channel.pass([peer.rawValue], in: &calls, through: DescriptorChannel.templateNumber)[0])
         }
-        try remote.call(.dup3, [UInt64(number), DescriptorChannel.templateNumber, 0], on: thread)
-        try remote.call(.close, [UInt64(number)], on: thread)
+        try calls.add(.dup3, [number, DescriptorChannel.templateNumber, 0])
+        try calls.add(.close, [number])
+        try calls.finish()
         return DescriptorChannel(socket)
     }
 }

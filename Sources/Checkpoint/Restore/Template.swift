@@ -92,8 +92,9 @@ final class Template: Sendable {
         of layout: MemoryLayoutImage, _ remote: RemoteProcess, _ thread: TracedThread, _ channel: DescriptorChannel,
         _ files: MappedFiles
     ) throws(KernelError) -> [Int: Int32] {
+        var calls = CallBatch(remote, on: thread)
         let numbers = try channel.pass(
-            layout.files.map(files.descriptor), to: remote, on: thread, through: DescriptorChannel.templateNumber)
+            layout.files.map(files.descriptor), in: &calls, through: DescriptorChannel.templateNumber)
         return Dictionary(uniqueKeysWithValues: zip(layout.files.indices, numbers))
     }
 
@@ -119,23 +120,21 @@ final class Template: Sendable {
         switch source {
         case .process(let pid): try PageTransfer.copy(runs, .process_vm_readv, pid, by: remote, on: thread)
         case .files(let descriptors, let stored):
-            let numbers = try channel.pass(
-                descriptors, to: remote, on: thread, through: DescriptorChannel.templateNumber)
+            var calls = CallBatch(remote, on: thread)
+            let numbers = try channel.pass(descriptors, in: &calls, through: DescriptorChannel.templateNumber)
             try PageTransfer.read(stored, from: numbers, by: remote, on: thread)
-            for number in numbers { try remote.call(.close, [UInt64(number)], on: thread) }
+            for number in numbers { try calls.add(.close, [UInt64(number)]) }
+            try calls.finish()
         }
     }
 
     /// Has a held template make its next processes in another one's pid namespace, which must be the template's own or below it.
     ///
-    /// - Returns: a handle of the other one, open in the template.
-    static func makeProcesses(
-        inNamespaceOf other: Int32, _ remote: RemoteProcess, on holder: TracedThread
-    ) throws(KernelError) -> UInt64 {
-        let handle = UInt64(try remote.call(.pidfd_open, [UInt64(other), 0], on: holder))
+    /// The result of the first call that is added is a handle of the other one, open in the template.
+    static func makeProcesses(inNamespaceOf other: Int32, _ calls: inout CallBatch) throws(KernelError) {
         let pidNamespace: UInt64 = 0x2000_0000
-        try remote.call(.setns, [handle, pidNamespace], on: holder)
-        return handle
+        try calls.add(.pidfd_open, [UInt64(other), 0], handover: .argument(0, callsAhead: 1))
+        try calls.add(.setns, [0, pidNamespace])
     }
 
     /// Writes pages that the template holds into a held process, where they must be writable.

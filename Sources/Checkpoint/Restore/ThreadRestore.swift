@@ -8,8 +8,7 @@ struct ThreadRestore {
     let process: RestoringProcess
 
     /// What the thread has told the kernel about its memory, its name and scheduling.
-    func register() throws(KernelError) {
-        var batch = CallBatch(process.remote, on: thread)
+    func register(_ batch: inout CallBatch) throws(KernelError) {
         try batch.add(.set_robust_list, [image.robustListHead, image.robustListLength])
         try batch.add(.set_tid_address, [image.clearedAtExit])
         if image.restartableSequence != 0 {
@@ -39,15 +38,16 @@ struct ThreadRestore {
             let thisThread: UInt64 = 1
             try batch.add(.ioprio_set, [thisThread, 0, image.transferPriority], mayFail: true)
         }
-        try batch.finish()
     }
 
-    func queuePendingSignals() throws(KernelError) {
+    /// By calls of the leader: the kernel lets nobody else send what claims to come from the kernel (kernel/signal.c,
+    /// do_rt_tgsigqueueinfo).
+    func queuePendingSignals(_ batch: inout CallBatch) throws(KernelError) {
         for info in image.pendingSignals {
-            let signal = UInt64(info.bytes[0])
-            try process.remote.call(
-                .rt_tgsigqueueinfo, [UInt64(process.image.pid), UInt64(image.id), signal], passing: info.bytes, at: 3,
-                on: thread, mayFail: true)
+            let content = try batch.place(info.bytes)
+            try batch.add(
+                .rt_tgsigqueueinfo,
+                [UInt64(process.image.pid), UInt64(image.id), UInt64(info.bytes[0]), content], mayFail: true)
         }
     }
 
@@ -80,12 +80,9 @@ struct CredentialRestore {
     private static let version: UInt32 = 0x2008_0522
     private static let capabilityCount: UInt64 = 64
 
-    let thread: TracedThread
-    let remote: RemoteProcess
     let image: Credentials
 
-    func apply() throws(KernelError) {
-        var batch = CallBatch(remote, on: thread)
+    func apply(_ batch: inout CallBatch) throws(KernelError) {
         try batch.add(.prctl, [Control.setSecureBits, Self.keepCapabilities])
         let groups = try batch.place(image.groups.flatMap(plainBytes))
         // Without subordinate ids there is no other group to have, and the kernel forbids setgroups.
@@ -110,6 +107,5 @@ struct CredentialRestore {
             try batch.add(.prctl, [Control.ambientCapability, Control.raiseAmbientCapability, capability, 0, 0])
         }
         if image.noNewPrivileges { try batch.add(.prctl, [Control.setNoNewPrivileges, 1, 0, 0, 0]) }
-        try batch.finish()
     }
 }

@@ -55,13 +55,12 @@ struct TreeRestore {
         for process in living { try ProcessRestore(process, context).restorePollSets() }
         try FaultPoint.restoreDescriptors.pass()
         for process in living {
-            let restore = ProcessRestore(process, context)
-            try restore.restoreAttributes()
             let space = AddressSpace(process: process.remote, thread: process.leader, layout: process.image.memory)
             try space.protectUnreadable()
             try space.adviseForLife()
-            try restore.restoreThreads()
-            try restore.restoreThreadState(filter: target.filter)
+            let restore = ProcessRestore(process, context)
+            try restore.restoreAttributes(filter: target.filter)
+            try restore.restoreThreadState()
         }
         try restoreSignalOwners(living)
         try FaultPoint.restoreThreads.pass()
@@ -84,10 +83,8 @@ struct TreeRestore {
     }
 
     private func finish(_ process: RestoringProcess, among living: [RestoringProcess]) throws(KernelError) {
-        let restore = ProcessRestore(process, context)
         let known = living.map(\.image).filter { $0.parent == process.image.pid && $0.isStopKnown }
-        try restore.forgetNews(ofStopped: known.map(\.pid))
-        try restore.finish()
+        try ProcessRestore(process, context).finish(stoppedChildren: known.map(\.pid))
     }
 
     /// Lets a process go into the stop in which it was captured.
@@ -109,12 +106,13 @@ struct TreeRestore {
     private func setLastNumber(by process: RestoringProcess) throws(KernelError) {
         let last = tree.processes.flatMap { [$0.pid] + $0.threads.map(\.id) }.max() ?? 1
         let setting = try OwnedFD.open(FilePath(verbatim: "/proc/sys/kernel/ns_last_pid"), .write)
-        let number = UInt64(
-            try process.channel.pass(
-                [setting.rawValue], to: process.remote, on: process.leader, through: process.channelNumber)[0])
+        var calls = process.calls
+        let number = try process.take([setting.rawValue], after: &calls)[0]
         let text = Array("\(last)".utf8)
-        try process.remote.call(.write, [number, UInt64(text.count)], passing: text, at: 1, on: process.leader)
-        try process.call(.close, [number])
+        let place = try calls.place(text)
+        try calls.add(.write, [number, place, UInt64(text.count)])
+        try calls.add(.close, [number])
+        try calls.finish()
     }
 
     /// Ends a process as it had ended, for its parent to find.

@@ -11,12 +11,13 @@ public struct ProcessMemory: ~Copyable {
         file = try OwnedFD.open(FilePath(verbatim: "/proc/\(process)/mem"), .readWrite)
     }
 
-    public func write(_ bytes: [UInt8], at address: UInt64) throws(KernelError) {
+    public func write<Plain: BitwiseCopyable>(_ values: [Plain], at address: UInt64) throws(KernelError) {
+        let size = values.count * MemoryLayout<Plain>.stride
         var done = 0
-        while done < bytes.count {
+        while done < size {
             done += try check("write", "memory of \(process)") {
                 // unsafe: the kernel reads what is left of the array. Addresses beyond Int.max are no process's.
-                unsafe bytes.withUnsafeBytes {
+                unsafe values.withUnsafeBytes {
                     unsafe pwrite(file.rawValue, $0.baseAddress! + done, $0.count - done, Int(address) + done)
                 }
             }
