@@ -7,15 +7,20 @@ public enum ProcFS {
     private static let readLimit = 1 << 20
 
     public static func read(_ path: String, in folder: Int32 = AT_FDCWD) throws(KernelError) -> String {
-        try read(path, in: folder, upTo: readLimit)
+        String(decoding: try read(path, in: folder, upTo: readLimit), as: UTF8.self)
     }
 
     /// A file that may be as long as a process has mappings or descriptors.
     public static func readWhole(_ path: String) throws(KernelError) -> String {
+        String(decoding: try readBytes(path), as: UTF8.self)
+    }
+
+    /// As above, for a text that is long and read often.
+    public static func readBytes(_ path: String) throws(KernelError) -> [UInt8] {
         try read(path, in: AT_FDCWD, upTo: Int.max)
     }
 
-    private static func read(_ path: String, in folder: Int32, upTo limit: Int) throws(KernelError) -> String {
+    private static func read(_ path: String, in folder: Int32, upTo limit: Int) throws(KernelError) -> [UInt8] {
         let file = try open(path, in: folder, O_RDONLY)
         var text: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: limit == Int.max ? 64 << 10 : 4096)
@@ -25,7 +30,7 @@ public enum ProcFS {
             if count == 0 { break }
             text += chunk[..<count]
         }
-        return String(decoding: text, as: UTF8.self)
+        return text
     }
 
     /// The present content of a small file that stays open.

@@ -58,11 +58,13 @@ extension SandboxManager {
     }
 
     /// Makes a sandbox that stands on sealed layers.
+    ///
+    /// - Parameter onRecorded: called when the store knows of the sandbox, and with it of the layer that is added.
     func start(
         image: ImageUse, layers: [LayerID], name: String?, labels: [String: String], config: SandboxConfig,
         parentSnapshot: SnapshotID?, adding staged: StagedLayer? = nil,
         processes: (state: RuntimeState, of: String, report: Sandbox.RuntimeReport)? = nil,
-        on ground: SandboxGround? = nil
+        onRecorded: () -> Void = {}
     ) throws(SandboxError) -> Sandbox {
         let begun = ContinuousClock.now
         try takePlace()
@@ -78,11 +80,12 @@ extension SandboxManager {
                     config: config.json),
                 adding: staged)
         }
+        onRecorded()
         housekeeping.replenishFiles(overlayMountPoints: record.overlayMountPoints)
         do throws(SandboxError) {
             let root: RootFilesystem = if let ready { .ready(ready) } else { .toMount(layered(record, base)) }
             let incarnation = try incarnate(
-                record.id, config, root, processes?.state, of: processes?.of ?? "", on: ground)
+                record.id, config, root, processes?.state, of: processes?.of ?? "")
             let sandbox = Sandbox(
                 .init(
                     record: record, config: config, status: .creating, incarnation: incarnation,
@@ -101,18 +104,15 @@ extension SandboxManager {
 
     /// Brings a sandbox to life on its files, with captured processes if there are any.
     ///
-    /// - Parameters:
-    ///   - source: the snapshot or sandbox that these are of, for messages.
-    ///   - ground: made ahead, for this configuration; nil to make it here.
+    /// - Parameter source: the snapshot or sandbox that these are of, for messages.
     func incarnate(
         _ id: SandboxID, _ config: SandboxConfig, _ root: RootFilesystem, _ runtime: RuntimeState?, of source: String,
-        nextProcessNumber: Int = 1, on ground: SandboxGround? = nil
+        nextProcessNumber: Int = 1
     ) throws(SandboxError) -> Incarnation {
         let table = try runtime?.processTable(of: source)
         let folders = try hostFolders.make(config.mounts)
-        let ground = if let ground { ground } else { try self.ground(for: config) }
         let incarnation = try Incarnation(
-            ground, id: id.rawValue, hostname: config.hostname ?? id.rawValue, limits: config.limits,
+            try ground(for: config), id: id.rawValue, hostname: config.hostname ?? id.rawValue, limits: config.limits,
             nameServer: Uplink.nameServer(of: config.network), root: root, folders: folders, store: store.path,
             workshop: bases.workshop,
             processTable: ProcessTable(

@@ -66,9 +66,11 @@ extension SandboxManager {
         return durability.follow(id, state, in: staged, isUrgent: isUrgent) { [runtimes] in runtimes.isStored(id) }
     }
 
-    /// How many children of a fork get their way out beside each other: one takes tens of milliseconds, nearly all of them spent
-    /// waiting for the kernel.
-    private static var uplinksAhead: Int { 8 }
+    /// How many children of a fork are made at once. A way out takes tens of milliseconds, nearly all of them spent waiting for the
+    /// kernel.
+    private static func childrenAtOnce(_ configs: [SandboxConfig]) -> Int {
+        configs.contains { $0.network.mode == .nat } ? 8 : Workers.processorCount
+    }
 
     /// Makes `overrides.count` sandboxes from the present state of one. All or none.
     public func fork(
@@ -78,32 +80,34 @@ extension SandboxManager {
         let (record, config) = sandbox.state.withLock { ($0.record, $0.config) }
         if let runtime = captured.runtime { runtimes.keep(runtime.state, ofForks: record.id) }
         let configs = overrides.map { config.descended(from: sandbox.id, origin: .sandbox(sandbox.id), $0) }
-        let ahead = configs.contains { $0.network.mode == .nat } ? Self.uplinksAhead : 1
-        var children: [Sandbox] = []
-        var grounds: [SandboxGround] = []
+        let processes = captured.runtime.map { (state: $0.state, of: sandbox.id, report: captured.report) }
+        // The first child's record brings the layer with it that all stand on.
+        let layerIsNamed = Promise<Void>()
+        let made = Mutex<[Sandbox]>([])
         do throws(SandboxError) {
-            for (index, override) in overrides.enumerated() {
-                while grounds.count < min(index + ahead, configs.count) {
-                    grounds.append(try ground(for: configs[grounds.count]))
-                }
-                children.append(
-                    try start(
-                        image: record.image, layers: captured.layers, name: override.name,
-                        labels: override.labels ?? record.labels,
-                        config: configs[index],
-                        parentSnapshot: record.parentSnapshot, adding: index == 0 ? captured.staged : nil,
-                        processes: captured.runtime.map { (state: $0.state, of: sandbox.id, report: captured.report) },
-                        on: grounds[index]))
+            let children = try Workers.run(
+                "fork", Array(overrides.indices), atOnce: Self.childrenAtOnce(configs),
+                onFailure: { layerIsNamed.fulfil(()) }
+            ) { [self] index throws(SandboxError) in
+                if index > 0 { layerIsNamed.wait() }
+                let override = overrides[index]
+                let child = try start(
+                    image: record.image, layers: captured.layers, name: override.name,
+                    labels: override.labels ?? record.labels, config: configs[index],
+                    parentSnapshot: record.parentSnapshot, adding: index == 0 ? captured.staged : nil,
+                    processes: processes, onRecorded: { layerIsNamed.fulfil(()) })
+                made.withLock { $0.append(child) }
+                return child
             }
+            housekeeping.shorten(captured.layers, of: record.image) { [bases] in bases.hostFolders() }
+            return (children, captured.pauseMs)
         } catch {
-            for ground in grounds.dropFirst(children.count) { ground.destroy() }
+            let children = made.withLock { $0 }
             // A child that cannot be destroyed now is destroyed with the engine.
             for child in children { _ = try? destroy(child) }
             if children.isEmpty { discard(captured) }
             throw error
         }
-        housekeeping.shorten(captured.layers, of: record.image) { [bases] in bases.hostFolders() }
-        return (children, captured.pauseMs)
     }
 
     // MARK: Capture

@@ -1,7 +1,7 @@
 import Kernel
 
 /// Why the store could not do what it was asked; each case is a sentence that a person can act on.
-public enum StoreError: Error, Sendable {
+public enum StoreError: Error, Sendable, FromKernelError {
     case snapshotNotFound(String)
     /// The snapshot's manifest is damaged, or a layer that it names is missing.
     case snapshotCorrupt(String, reason: String)
@@ -33,7 +33,7 @@ public enum StoreError: Error, Sendable {
     case kernel(KernelError)
 
     /// Sorts a failed system call by what the person in front of it has to do about it.
-    init(_ error: KernelError) {
+    public init(_ error: KernelError) {
         switch error.errno {
         case .noSpace, .quotaExceeded: self = .noSpace(error)
         case .readOnlyFilesystem: self = .readOnly(error)

@@ -3,10 +3,11 @@ import Kernel
 /// Advice that programs gave about their memory, and what they may do with it, from /proc/PID/smaps, which walks every page: not for a process that waits.
 enum MemoryAdvice {
     /// Codes of VmFlags (proc_pid_smaps(5)).
-    private static let codes: [Substring: AreaImage.Advice] = [
-        "gd": .growsDown, "hg": .hugePages, "nh": .noHugePages, "wf": .wipedOnFork, "dc": .notForked, "dd": .notDumped,
-        "lo": .locked, "mg": .mergeable, "nr": .noReserve, "mw": .mayBeWritten,
-    ]
+    private static let codes: [ArraySlice<UInt8>: AreaImage.Advice] = Dictionary(
+        uniqueKeysWithValues: [
+            ("gd", .growsDown), ("hg", .hugePages), ("nh", .noHugePages), ("wf", .wipedOnFork), ("dc", .notForked),
+            ("dd", .notDumped), ("lo", .locked), ("mg", .mergeable), ("nr", .noReserve), ("mw", .mayBeWritten),
+        ].map { (name: String, advice: AreaImage.Advice) in (Array(name.utf8)[...], advice) })
 
     // Of madvise(2).
     static let dontFork: UInt64 = 10
@@ -16,17 +17,24 @@ enum MemoryAdvice {
     static func read(of process: Int32, into layout: inout MemoryLayoutImage) throws(KernelError) {
         var advice: [UInt64: AreaImage.Advice] = [:]
         var start: UInt64 = 0
-        for line in try ProcFS.readWhole("/proc/\(process)/smaps").lines {
-            if line.hasPrefix(bytes: "VmFlags:") {
-                advice[start] = AreaImage.Advice(line.words.dropFirst().compactMap { codes[$0] })
-            } else if let dash = line.utf8.firstIndex(of: UInt8(ascii: "-")),
-                let address = UInt64(line[..<dash], radix: 16)
-            {
-                start = address
+        var cursor = ByteCursor(try ProcFS.readBytes("/proc/\(process)/smaps"))
+        while !cursor.isAtEnd {
+            // Only an area's first line begins with a number.
+            if let address = cursor.number(radix: 16) { start = address }
+            if cursor.next == UInt8(ascii: "V"), cursor.word().elementsEqual("VmFlags:".utf8) {
+                advice[start] = flags(&cursor)
             }
+            _ = cursor.line()
         }
         for index in layout.areas.indices {
             if let flags = advice[layout.areas[index].start] { layout.areas[index].advice.formUnion(flags) }
         }
+    }
+    private static func flags(_ cursor: inout ByteCursor) -> AreaImage.Advice {
+        var advice: AreaImage.Advice = []
+        while cursor.skip(" ") {
+            if let known = codes[cursor.word()] { advice.insert(known) }
+        }
+        return advice
     }
 }

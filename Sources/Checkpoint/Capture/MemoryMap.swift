@@ -11,7 +11,7 @@ struct MemoryArea: Equatable {
     /// Into the file, in bytes.
     let offset: UInt64
     /// Major and minor number, as `08:01`.
-    let device: Substring
+    let device: String
     let inode: UInt64
     /// A path, a name in brackets, or empty.
     let name: String
@@ -25,24 +25,36 @@ struct MemoryArea: Equatable {
 
 enum MemoryMap {
     static func read(of process: Int32) throws(KernelError) -> [MemoryArea] {
-        try ProcFS.readWhole("/proc/\(process)/maps").lines.compactMap(parse)
+        var cursor = ByteCursor(try ProcFS.readBytes("/proc/\(process)/maps"))
+        var areas: [MemoryArea] = []
+        while !cursor.isAtEnd {
+            if let area = parse(&cursor) { areas.append(area) } else { _ = cursor.line() }
+        }
+        return areas
     }
 
-    private static func parse(_ line: Substring) -> MemoryArea? {
-        let (fields, name) = line.words(first: 5)
-        guard fields.count == 5 else { return nil }
-        let range = fields[0].utf8.split(separator: UInt8(ascii: "-")).map(Substring.init)
-        let modes = Array(fields[1].utf8)
-        guard range.count == 2, modes.count == 4, let start = UInt64(range[0], radix: 16),
-            let end = UInt64(range[1], radix: 16), let offset = UInt64(fields[2], radix: 16),
-            let inode = UInt64(fields[4])
+    /// As `7f00-7f01 r-xp 00001000 08:01 4711     /usr/lib/libc.so.6`.
+    private static func parse(_ cursor: inout ByteCursor) -> MemoryArea? {
+        guard let start = cursor.number(radix: 16), cursor.skip("-"), let end = cursor.number(radix: 16),
+            cursor.skip(" ")
         else { return nil }
+        let modes = cursor.word()
+        guard modes.count == 4, cursor.skip(" "), let offset = cursor.number(radix: 16), cursor.skip(" ") else {
+            return nil
+        }
+        let device = String(decoding: cursor.word(), as: UTF8.self)
+        guard cursor.skip(" "), let inode = cursor.number(radix: 10) else { return nil }
+        cursor.skipSpaces()
+        let name = cursor.line()
+        func has(_ mode: Unicode.Scalar, _ place: Int) -> Bool { modes[modes.startIndex + place] == UInt8(ascii: mode) }
         return MemoryArea(
-            start: start, end: end, isReadable: modes[0] == UInt8(ascii: "r"),
-            isWritable: modes[1] == UInt8(ascii: "w"), isExecutable: modes[2] == UInt8(ascii: "x"),
-            isShared: modes[3] == UInt8(ascii: "s"), offset: offset, device: fields[3], inode: inode,
-            // A line feed in a path is written as \012 and nothing else is escaped (fs/proc/task_mmu.c).
-            name: name.utf8.contains(UInt8(ascii: "\\"))
-                ? String(name).replacing("\\012", with: "\n") : String(name))
+            start: start, end: end, isReadable: has("r", 0), isWritable: has("w", 1), isExecutable: has("x", 2),
+            isShared: has("s", 3), offset: offset, device: device, inode: inode, name: unescaped(name))
+    }
+
+    /// A line feed in a path is written as \012 and nothing else is escaped (fs/proc/task_mmu.c).
+    private static func unescaped(_ name: ArraySlice<UInt8>) -> String {
+        let text = String(decoding: name, as: UTF8.self)
+        return name.contains(UInt8(ascii: "\\")) ? text.replacing("\\012", with: "\n") : text
     }
 }

@@ -18,6 +18,7 @@ struct CallSite: Equatable, Codable {
     var calls: UInt64 { address + Self.pageSize }
     var scratch: UInt64 { calls + UInt64(Self.callLimit) * Self.callSize }
     var end: UInt64 { address + Self.size }
+    var systemCallInstruction: UInt64 { address + Self.instructionOffset }
     /// Where a thread stands after a run.
     var breakpoint: UInt64 { address + UInt64(Self.loop.count) }
     /// Where a thread sleeps for good, undisturbed by anything but SIGKILL.
@@ -43,6 +44,7 @@ struct CallSite: Equatable, Codable {
         0xeb, 0xc1,  //                   jmp  the start
         0xcc,  //                         int3
     ]
+    private static let instructionOffset: UInt64 = 39
     private static let parkingOffset: UInt64 = 80
     private static let parking: [UInt8] = [
         0xb8, 0x22, 0x00, 0x00, 0x00,  // mov  eax, 34 (pause)

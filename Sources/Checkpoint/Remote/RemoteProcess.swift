@@ -35,11 +35,12 @@ final class RemoteProcess {
 
     func removeSite(on thread: TracedThread) throws(KernelError) {
         guard let site else { return }
+        // By the site's own instruction: a thread that steps is stopped before it would read the next one.
         _ = try stepCall(.munmap, [site.address, CallSite.size], on: thread)
         self.site = nil
     }
 
-    /// Makes one system call on a `syscall` instruction of the vdso and puts the registers back.
+    /// Makes one system call on a `syscall` instruction and puts the registers back.
     func stepCall(
         _ call: SystemCall, _ arguments: [UInt64], on thread: TracedThread
     ) throws(KernelError) -> Int64 {
@@ -64,6 +65,7 @@ final class RemoteProcess {
     }
 
     private func systemCallInstruction() throws(KernelError) -> UInt64 {
+        if let site { return site.systemCallInstruction }
         if let knownInstruction { return knownInstruction }
         let found = try findSystemCallInstruction()
         knownInstruction = found
@@ -131,7 +133,9 @@ final class RemoteProcess {
     private func write(_ calls: [RemoteCall], at site: CallSite) throws(KernelError) {
         var words: [UInt64] = []
         words.reserveCapacity(calls.count * CallSite.wordsPerCall)
-        for (index, call) in calls.enumerated() { words += call.words(at: site.calls + UInt64(index) * CallSite.callSize) }
+        for (index, call) in calls.enumerated() {
+            words += call.words(at: site.calls + UInt64(index) * CallSite.callSize)
+        }
         try memory.write(words, at: site.calls)
     }
 

@@ -102,6 +102,7 @@ final class ProcessMaker {
             try calls.finish()
             return (helperCalls.made[0], handle)
         }
+        target.waitForRoot()
         let session = isLeader ? 0 : image.session
         let process = try RestoringProcess(
             image, thread, site: template.site, channel: template.channel, origin: nil, group: session, session: session

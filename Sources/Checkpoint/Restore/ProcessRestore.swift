@@ -5,11 +5,12 @@ import Kernel
 struct ProcessRestore {
     let process: RestoringProcess
     let context: RestoreContext
-    private var image: ProcessImage { process.image }
+    private let image: ProcessImage
 
     init(_ process: RestoringProcess, _ context: RestoreContext) {
         self.process = process
         self.context = context
+        image = process.image
     }
 
     // MARK: Descriptors

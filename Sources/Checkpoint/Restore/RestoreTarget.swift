@@ -8,10 +8,16 @@ public struct RestoreTarget: Sendable {
     public let controlGroups: ControlGroupFolders
     /// Instructions of the sandbox's seccomp filter (struct sock_filter).
     public let filter: [UInt8]
+    /// Waits until the sandbox's root is in place: before that, nothing is looked up or entered in it.
+    public let waitForRoot: @Sendable () -> Void
 
-    public init(initPid: Int32, controlGroups: ControlGroupFolders, filter: [UInt8]) {
+    public init(
+        initPid: Int32, controlGroups: ControlGroupFolders, filter: [UInt8],
+        waitForRoot: @escaping @Sendable () -> Void
+    ) {
         self.initPid = initPid
         self.controlGroups = controlGroups
         self.filter = filter
+        self.waitForRoot = waitForRoot
     }
 }

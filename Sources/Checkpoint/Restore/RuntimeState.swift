@@ -147,6 +147,7 @@ public final class RuntimeState: Sendable {
     private func buildFromDisk(_ target: RestoreTarget) throws(CheckpointError) -> [Int32: ProcessPages] {
         let stored = try place().wait().get()
         let segments = try stored.folder.openSegments(of: stored.memory)
+        target.waitForRoot()
         do throws(KernelError) {
             let root = try OwnedFD.open(FilePath(verbatim: "/proc/\(target.initPid)/root"), [.directory, .pathOnly])
             let files = try MappedFiles(tree.processes.flatMap(\.memory.files), in: root)

@@ -21,12 +21,12 @@ struct TreeRestore {
 
     /// - Parameter beforeRunning: called when all is there and nothing runs yet; when it fails, so does the restore.
     func perform(_ beforeRunning: (RestoredRuntime) throws(KernelError) -> Void) throws(KernelError) {
-        try ThreadNamespaces.enterNetwork(of: try PidFD(opening: target.initPid))
-        try SharedFolder.restore(tree.sharedFolder, in: context.root)
-        try SystemVObjects.restore(tree.systemV)
         let maker = ProcessMaker(context, templates: pages.mapValues(\.template), target: target)
         do throws(KernelError) {
             try maker.makeAll()
+            try ThreadNamespaces.enterNetwork(of: try PidFD(opening: target.initPid))
+            try SharedFolder.restore(tree.sharedFolder, in: context.root)
+            try SystemVObjects.restore(tree.systemV)
             for process in maker.made { context.pids[process.image.pid] = process.remote.pid }
             try complete(maker.made)
             try beforeRunning(RestoredRuntime(engineEnds: try context.takeEngineEnds(), pids: context.pids))

@@ -77,11 +77,11 @@ extension Incarnation {
     func restore(
         _ state: RuntimeState, _ table: ProcessTableRecord, of source: String, filter: [UInt8]
     ) throws(SandboxError) {
-        settle()
         do throws(CheckpointError) {
             try state.restore(
                 into: RestoreTarget(
-                    initPid: namespaces.process.pid, controlGroups: namespaces.controlGroup.birthplaces, filter: filter)
+                    initPid: namespaces.process.pid, controlGroups: namespaces.controlGroup.birthplaces, filter: filter,
+                    waitForRoot: { [self] in settle() })
             ) { [self] restored throws(KernelError) in
                 for record in table.processes { try reconnect(record, EngineEndName.ends(of: record, in: restored)) }
             }

@@ -113,7 +113,7 @@ extension Store {
         for index in missing { monitor.expect(slots[index].layer.blob.size) }
         let unpacked = UnpackedLayers()
         do throws(StoreError) {
-            _ = try Workers.run(missing, onFailure: monitor.fail) { [self] index throws(StoreError) in
+            _ = try Workers.run("import", missing, onFailure: monitor.fail) { [self] index throws(StoreError) in
                 if let layer = try unpackLayer(slots[index], options, monitor) { unpacked.add(layer, at: index) }
             }
         } catch {

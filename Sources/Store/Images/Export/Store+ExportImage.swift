@@ -70,7 +70,7 @@ extension Store {
         }
         // The largest first, so that no thread has one left when all others are done.
         let order = layers.indices.sorted { sizes[layers[$0]] ?? 0 > sizes[layers[$1]] ?? 0 }
-        let blobs = try Workers.run(order, onFailure: monitor.fail) { [self] index throws(StoreError) in
+        let blobs = try Workers.run("export", order, onFailure: monitor.fail) { [self] index throws(StoreError) in
             try layout.layout.add(compression.mediaType, compression) { (blob) throws(StoreError) in
                 try LayerArchiver.write(openContent(layers[index]), into: blob, monitor)
             }
