@@ -50,8 +50,7 @@ extension SandboxManager {
         if try onKernel({ () throws(KernelError) in try incarnation.isQuiet() }) {
             try retire(sandbox, incarnation)
         } else {
-            let id = sandbox.state.withLock { $0.record.id }
-            try captureForHibernation(id, incarnation) { [self] () throws(SandboxError) in
+            try captureForHibernation(sandbox, incarnation) { [self] () throws(SandboxError) in
                 try onKernel { () throws(KernelError) in try FaultPoint.hibernateCaptured.pass() }
                 try retire(sandbox, incarnation)
             }

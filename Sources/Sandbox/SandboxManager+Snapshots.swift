@@ -189,10 +189,12 @@ extension SandboxManager {
             }
             return Captured(record, staged, nil, report, pauseMs: pauseMs)
         }
+        let ownFiles = try ownFiles(of: sandbox)
         let (staged, folder): (StagedRuntime?, StateFolder?) = isStored ? try stageRuntime() : (nil, nil)
         do throws(SandboxError) {
             let captured = try incarnation.captureRuntime(
-                requiringAll: runtime == .require, program: ingredients.templateProgram, storingIn: folder, copyFiles)
+                requiringAll: runtime == .require, program: ingredients.templateProgram, storingIn: folder,
+                ownFiles: ownFiles, copyFiles)
             let isEmpty = captured.explanation.kept == 0
             if isEmpty, let staged {
                 try? captured.state.waitUntilStored()

@@ -19,11 +19,9 @@ REFUSED = {
 #: Programs whose state does not come back whole, and what is missing. One that works must leave this list.
 INCOMPLETE = {
     "deleted_files": "other names of a deleted file",
-    "environment": "the program's file can be written while it runs",
     "epolls": "registrations of descriptors that were closed",
     "fifos": "a deleted named pipe comes back as a nameless one",
     "memory_advice": "memory that is wiped on fork comes back empty",
-    "memory_file": "untouched pages of private mappings show the source's file",
     "terminals": "what lies unread in a terminal",
 }
 

@@ -10,17 +10,22 @@ public struct CaptureRequest: Sendable {
     public var enginePipes: [UInt64: String]
     /// Names of the engine's masters of pseudo-terminals, by their numbers in the sandbox.
     public var engineTerminals: [Int32: String]
+    /// Whether a file, by its path inside, lies in the sandbox's own layer: such a one may be changed in place later.
+    public var isOwnFile: @Sendable (String) throws(KernelError) -> Bool
     /// Called while everything stands still: what the state shall keep for whoever restores it.
     public var companion: @Sendable () -> [UInt8]
 
     public init(
         initPid: Int32, excludedMarks: Set<UInt64> = [], enginePipes: [UInt64: String] = [:],
-        engineTerminals: [Int32: String] = [:], companion: @escaping @Sendable () -> [UInt8] = { [] }
+        engineTerminals: [Int32: String] = [:],
+        isOwnFile: @escaping @Sendable (String) throws(KernelError) -> Bool,
+        companion: @escaping @Sendable () -> [UInt8]
     ) {
         self.initPid = initPid
         self.excludedMarks = excludedMarks
         self.enginePipes = enginePipes
         self.engineTerminals = engineTerminals
+        self.isOwnFile = isOwnFile
         self.companion = companion
     }
 }
@@ -44,6 +49,7 @@ final class CaptureContext {
     var sockets: [Int: CapturedSocket] = [:]
     /// From the engine's numbers of the sandbox's processes to those inside.
     var insidePids: [Int32: Int32] = [:]
+    private var ownFiles: [String: Bool] = [:]
     private var descriptions: [DescriptionKey: [(view: DescriptorView, index: Int)]] = [:]
 
     private struct DescriptionKey: Hashable {
@@ -110,4 +116,11 @@ final class CaptureContext {
 
     func insidePid(of pid: Int32) -> Int32? { insidePids[pid] }
 
+    /// Whether a mapped file may be changed in place by whoever has the sandbox after the capture.
+    func isOwnFile(_ path: String) throws(KernelError) -> Bool {
+        if let known = ownFiles[path] { return known }
+        let isOwn = if SharedFolder.holds(path) { true } else { try request.isOwnFile(path) }
+        ownFiles[path] = isOwn
+        return isOwn
+    }
 }

@@ -9,11 +9,13 @@ struct MemoryExamination {
     func layout() throws(ResourceError) -> MemoryLayoutImage {
         var layout = MemoryLayoutImage()
         var files: [String: Int] = [:]
-        func index(of path: String) -> Int {
+        func index(of path: String) throws(ResourceError) -> Int {
             if let known = files[path] { return known }
+            let index = layout.files.count
             layout.files.append(path)
-            files[path] = layout.files.count - 1
-            return layout.files.count - 1
+            files[path] = index
+            if try kernel({ () throws(KernelError) in try context.isOwnFile(path) }) { layout.ownFiles.insert(index) }
+            return index
         }
         for area in try kernel({ () throws(KernelError) in try MemoryMap.read(of: process) }) {
             // The page of old-style system calls is the same in every process and cannot be moved.
@@ -24,12 +26,12 @@ struct MemoryExamination {
                     content: try content(of: area, index), offset: area.offset))
         }
         let executable = try kernel { () throws(KernelError) in try FileLink.target(of: "/proc/\(process)/exe") }
-        if !executable.hasSuffix(" (deleted)") { layout.executable = index(of: executable) }
+        if !executable.hasSuffix(" (deleted)") { layout.executable = try index(of: executable) }
         return layout
     }
 
     private func content(
-        of area: MemoryArea, _ fileIndex: (String) -> Int
+        of area: MemoryArea, _ fileIndex: (String) throws(ResourceError) -> Int
     ) throws(ResourceError) -> AreaImage.Content {
         if area.isKernels { return .kernels(area.name) }
         let isDeleted = area.name.hasSuffix(" (deleted)")
@@ -37,7 +39,7 @@ struct MemoryExamination {
         // A private mapping of /dev/zero is anonymous memory by another name (null(4)).
         if area.inode == 0 || area.name == "/dev/zero" { return .anonymous }
         if isDeleted { return .deletedFile }
-        return .file(fileIndex(area.name))
+        return .file(try fileIndex(area.name))
     }
 
     private func sharedContent(of area: MemoryArea, isDeleted: Bool) throws(ResourceError) -> AreaImage.Content {

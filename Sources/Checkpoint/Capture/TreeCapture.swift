@@ -196,7 +196,7 @@ final class TreeCapture {
             }
             context.tree.processes = kept.map(\.image)
             context.tree.host = .current
-            let paths = kept.flatMap(\.image.memory.files)
+            let paths = kept.map(\.image.memory).flatMap { memory in memory.lastingFiles.map { memory.files[$0] } }
             return try FrozenTree(context.tree, frozen, MappedFiles(paths, in: context.root))
         } catch {
             throw .kernel(error)

@@ -5,6 +5,9 @@ struct MemoryLayoutImage: Codable, Sendable {
     var files: [String] = []
     /// Index into `files`; nil when the program's file is gone.
     var executable: Int?
+    /// Indexes of files that lie in the sandbox's own layer, where they can be changed in place: no template shows them, and every restored
+    /// process gets those of its own sandbox.
+    var ownFiles: Set<Int> = []
     /// In the order of struct prctl_mm_map: start_code, end_code, start_data, end_data, start_brk, brk, start_stack, arg_start,
     /// arg_end, env_start, env_end.
     var bounds: [UInt64] = []
@@ -18,6 +21,14 @@ struct MemoryLayoutImage: Codable, Sendable {
             area.isPrivate && byStart[area.start].map { area.isMapped(as: $0, files, origin.files) } == true
         }
     }
+
+    /// The areas that show files of the sandbox's own layer.
+    var ownFileAreas: [AreaImage] {
+        areas.filter { if case .file(let index) = $0.content { ownFiles.contains(index) } else { false } }
+    }
+
+    /// Indexes of the files that never change.
+    var lastingFiles: [Int] { files.indices.filter { !ownFiles.contains($0) } }
 
     /// Whether an area that shows shared memory may be written.
     func mayWriteShared(_ index: Int) -> Bool {

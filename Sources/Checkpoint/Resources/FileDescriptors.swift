@@ -26,7 +26,7 @@ struct DeletedFileName: Codable, Sendable, Hashable {
     var inode: UInt64
 
     /// Whether it has no place on a disk: all of it that exists is in memory.
-    var isInMemory: Bool { path.hasPrefix("/dev/shm/") }
+    var isInMemory: Bool { SharedFolder.holds(path) }
 }
 
 /// A lock on a whole file or a part of it.

@@ -5,6 +5,9 @@ import Kernel
 enum SharedFolder {
     private static let place = FilePath(verbatim: "dev/shm")
 
+    /// Whether a path inside leads there.
+    static func holds(_ path: String) -> Bool { path.hasPrefix("/dev/shm/") }
+
     static func capture(in root: borrowing OwnedFD) throws(KernelError) -> [SharedFolderEntry] {
         var entries: [SharedFolderEntry] = []
         let folder = try root.open(place, [.read, .directory], resolving: .inRoot)

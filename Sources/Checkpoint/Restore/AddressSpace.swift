@@ -86,7 +86,8 @@ struct AddressSpace {
         try batch.add(.mremap, [from, size, size, Self.mayMove | Self.toFixedPlace, place])
     }
 
-    /// Maps private areas, ready to be filled: writable, whatever they will be.
+    /// Maps private areas, ready to be filled: writable, whatever they will be. Those of files without a descriptor have room for
+    /// the process's own pages only.
     ///
     /// - Parameter descriptors: in the process, of `layout.files` by index.
     func map(_ areas: [AreaImage], files descriptors: [Int: Int32]) throws(KernelError) {
@@ -105,6 +106,10 @@ struct AddressSpace {
             let protection = area.protection == 0 ? 0 : Self.readWrite
             let offset = descriptor == Self.noDescriptor ? 0 : area.offset
             try batch.add(.mmap, [area.start, area.size, protection, flags, descriptor, offset])
+            if case .file = area.content, descriptor == Self.noDescriptor {
+                // A huge page would have pages that were never filled, where those of the file are to be seen.
+                try batch.add(.madvise, [area.start, area.size, Advice.noHugePages], mayFail: true)
+            }
         }
         try batch.finish()
     }

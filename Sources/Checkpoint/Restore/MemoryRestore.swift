@@ -39,7 +39,7 @@ struct MemoryRestore {
         var needed = Set(areas.compactMap { area in if case .file(let index) = area.content { index } else { nil } })
         if let executable = layout.executable { needed.insert(executable) }
         var numbers: [Int: Int32] = [:]
-        for index in needed {
+        for index in needed where !layout.ownFiles.contains(index) {
             let file = try context.root.open(try FilePath(validating: layout.files[index]), .read, resolving: .inRoot)
             numbers[index] = Int32(try process.take([file.rawValue])[0])
         }

@@ -150,7 +150,8 @@ public final class RuntimeState: Sendable {
         target.waitForRoot()
         do throws(KernelError) {
             let root = try OwnedFD.open(FilePath(verbatim: "/proc/\(target.initPid)/root"), [.directory, .pathOnly])
-            let files = try MappedFiles(tree.processes.flatMap(\.memory.files), in: root)
+            let paths = tree.processes.map(\.memory).flatMap { memory in memory.lastingFiles.map { memory.files[$0] } }
+            let files = try MappedFiles(paths, in: root)
             return try TemplateSet.build(tree, stored.memory, segments, files, program)
         } catch {
             throw .kernel(error)

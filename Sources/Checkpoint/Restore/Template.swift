@@ -92,10 +92,12 @@ final class Template: Sendable {
         of layout: MemoryLayoutImage, _ remote: RemoteProcess, _ thread: TracedThread, _ channel: DescriptorChannel,
         _ files: MappedFiles
     ) throws(KernelError) -> [Int: Int32] {
+        let lasting = layout.lastingFiles
         var calls = CallBatch(remote, on: thread)
         let numbers = try channel.pass(
-            layout.files.map(files.descriptor), in: &calls, through: DescriptorChannel.templateNumber)
-        return Dictionary(uniqueKeysWithValues: zip(layout.files.indices, numbers))
+            lasting.map { files.descriptor(of: layout.files[$0]) }, in: &calls,
+            through: DescriptorChannel.templateNumber)
+        return Dictionary(uniqueKeysWithValues: zip(lasting, numbers))
     }
 
     /// Large areas most of which has content.
@@ -166,9 +168,12 @@ enum PageTransfer {
     private static let byteLimit: UInt64 = 1 << 30
     private static let vectorLimit = 1024  // UIO_MAXIOV
 
-    /// Between the calling process and another one, at the same addresses: the same vectors say from where and to where.
+    /// Between the calling process and another one.
+    ///
+    /// - Parameter distance: how far behind its address a page is in the other one, modulo 2^64.
     static func copy(
-        _ runs: [PageRun], _ call: SystemCall, _ other: Int32, by remote: RemoteProcess, on thread: TracedThread
+        _ runs: [PageRun], _ call: SystemCall, _ other: Int32, distance: UInt64 = 0, by remote: RemoteProcess,
+        on thread: TracedThread
     ) throws(KernelError) {
         var rest = split(runs)[...]
         while !rest.isEmpty {
@@ -180,9 +185,12 @@ enum PageTransfer {
                 rest = rest.dropFirst()
             }
             var batch = CallBatch(remote, on: thread)
-            let vectors = try batch.place(part.flatMap { plainBytes(of: $0.address) + plainBytes(of: $0.length) })
+            let vectors = try batch.place(
+                [0, distance].map { distance in
+                    part.flatMap { plainBytes(of: $0.address &+ distance) + plainBytes(of: $0.length) }
+                })
             let count = UInt64(part.count)
-            try batch.add(call, [UInt64(other), vectors, count, vectors, count, 0])
+            try batch.add(call, [UInt64(other), vectors[0], count, vectors[1], count, 0])
             let copied = try batch.finish()[0]
             if copied != Int64(bytes) {
                 throw KernelError(call.name, "\(copied) of \(bytes) bytes of \(other)", errno: .invalid)

@@ -52,6 +52,7 @@ struct TreeRestore {
         if let first = living.first { try setLastNumber(by: first) }
         for process in living { try ProcessRestore(process, context).restoreDescriptors() }
         try Segments.removeMarked(tree.systemV.segments)
+        for process in living { try OwnFileMappings(process: process, context: context).map() }
         for process in living { try ProcessRestore(process, context).restorePollSets() }
         try FaultPoint.restoreDescriptors.pass()
         for process in living {

@@ -1,20 +1,21 @@
 import Checkpoint
 import JSON
 import Kernel
+import Store
 
 extension Incarnation {
     /// What a capture has to know of the commands and processes that the engine holds ends of.
     ///
     /// What they have printed until everything stands still is read, and noted with all else that is known of them.
-    private func captureRequest() throws(SandboxError) -> CaptureRequest {
+    private func captureRequest(_ ownFiles: OwnFiles) throws(SandboxError) -> CaptureRequest {
         let ends = try onKernel { () throws(KernelError) in try EngineEndName.present(in: processTable.all) }
         return CaptureRequest(
             initPid: namespaces.process.pid, excludedMarks: executionMarks, enginePipes: ends.pipes,
-            engineTerminals: ends.terminals
-        ) { [processTable] in
-            processTable.drain()
-            return processTable.record.json.serialized()
-        }
+            engineTerminals: ends.terminals, isOwnFile: ownFiles.holds,
+            companion: { [processTable] in
+                processTable.drain()
+                return processTable.record.json.serialized()
+            })
     }
 
     /// The frozen copies of a capture are processes inside, until its memory is in templates: the next one would find them.
@@ -35,13 +36,13 @@ extension Incarnation {
 
     /// Captures the processes, without those of commands under way, and runs `body` while everything stands still.
     func captureRuntime<Value: Sendable>(
-        requiringAll: Bool, program: TemplateProgram, storingIn folder: StateFolder?,
+        requiringAll: Bool, program: TemplateProgram, storingIn folder: StateFolder?, ownFiles: OwnFiles,
         _ body: @escaping @Sendable () throws(SandboxError) -> Value
     ) throws(SandboxError) -> CapturedRuntime<Value> {
         settleCaptures()
         processTable.pause()
         defer { processTable.resume() }
-        let request = try captureRequest()
+        let request = try captureRequest(ownFiles)
         dependentCaptures.enter()
         return try RuntimeCapture.perform(
             request, requiresAll: requiringAll, program: program, storingIn: folder, history: captureHistory,
@@ -50,18 +51,18 @@ extension Incarnation {
 
     /// Captures all processes to the disk and calls `body` while they still stand, for it to end them.
     func takeAway(
-        to folder: StateFolder, _ body: @escaping @Sendable () throws(SandboxError) -> Void
+        to folder: StateFolder, ownFiles: OwnFiles, _ body: @escaping @Sendable () throws(SandboxError) -> Void
     ) throws(SandboxError) {
         settleCaptures()
         processTable.pause()
         defer { processTable.resume() }
-        try RuntimeCapture.takeAway(try captureRequest(), to: folder, body)
+        try RuntimeCapture.takeAway(try captureRequest(ownFiles), to: folder, body)
     }
 
     /// What a capture would keep now.
-    func explainRuntime() throws(SandboxError) -> RuntimeExplanation {
+    func explainRuntime(ownFiles: OwnFiles) throws(SandboxError) -> RuntimeExplanation {
         settleCaptures()
-        let request = try captureRequest()
+        let request = try captureRequest(ownFiles)
         do throws(CheckpointError) {
             return try RuntimeCapture.explain(request)
         } catch {

@@ -5,7 +5,13 @@ import Store
 extension SandboxManager {
     /// What a snapshot would keep now of a running sandbox's processes.
     public func explain(_ sandbox: Sandbox) throws(SandboxError) -> RuntimeExplanation {
-        try sandbox.running().explainRuntime()
+        try sandbox.running().explainRuntime(ownFiles: ownFiles(of: sandbox))
+    }
+
+    /// The files that a sandbox may change in place.
+    func ownFiles(of sandbox: Sandbox) throws(SandboxError) -> OwnFiles {
+        let record = sandbox.state.withLock { $0.record }
+        return try onStore { () throws(StoreError) in try store.ownFiles(of: record) }
     }
 
     /// The captured processes that a restore or rollback shall bring back; nil for none.
@@ -59,18 +65,19 @@ extension SandboxManager {
 
     /// Captures all processes of a sandbox to the disk and hands them to it; `retire` is called while they still stand.
     func captureForHibernation(
-        _ sandbox: SandboxID, _ incarnation: Incarnation,
+        _ sandbox: Sandbox, _ incarnation: Incarnation,
         _ retire: @escaping @Sendable () throws(SandboxError) -> Void
     ) throws(SandboxError) {
+        let ownFiles = try ownFiles(of: sandbox)
         let (staged, folder) = try stageRuntime()
-        let store = store
+        let (store, id) = (store, sandbox.state.withLock { $0.record.id })
         do throws(SandboxError) {
-            try incarnation.takeAway(to: folder) { () throws(SandboxError) in
-                try onStore { () throws(StoreError) in try store.publish(staged, for: sandbox) }
+            try incarnation.takeAway(to: folder, ownFiles: ownFiles) { () throws(SandboxError) in
+                try onStore { () throws(StoreError) in try store.publish(staged, for: id) }
                 do throws(SandboxError) {
                     try retire()
                 } catch {
-                    try? store.discardRuntime(of: sandbox)
+                    try? store.discardRuntime(of: id)
                     throw error
                 }
             }
