@@ -22,6 +22,7 @@ int ck_pagemap_scan(int pagemap, uint64_t start, uint64_t end, struct ck_page_ch
         .end = end,
         .regions = (uint64_t)(uintptr_t)regions,
         .region_count = count,
+        .page_limit = choice.page_limit,
         .inverted = choice.unwanted,
         .required = choice.unwanted | choice.required,
         .any_of = choice.wanted,

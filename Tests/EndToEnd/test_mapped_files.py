@@ -1,12 +1,9 @@
 """Private mappings of files that change after a capture: copies see the file as it was then, in the mapping and in the file itself."""
 
-import itertools
-
 from harness.runtime import RuntimeTestCase
 from isorun_process import Process
 from isorun_sandbox import Sandbox
 
-_numbers = itertools.count(1)
 # Maps a file of one letter per page without touching it, but for one page that it makes its own, and says what it sees when asked.
 # Its other memory is large enough that second captures copy only what was written.
 PROGRAM = """
@@ -56,54 +53,46 @@ class MappedFileTests(RuntimeTestCase):
         """Changes the file in place, a letter for each page."""
         box.output(["/usr/bin/python3", "-c", WRITE, path, letters])
 
-    def seen(self, process: Process, request: str = "look") -> str:
+    def seen(self, box: Sandbox, process: Process | None = None, request: str = "look") -> str:
         """What the process sees in the mapping, and in the file when it opens it."""
-        process.attach()
-        number = next(_numbers)
-        process.write(f"{number} {request}\n")
-        output = process.wait_for_output(f" answer {number}\n").decode()
-        return output.partition(f" answer {number}\n")[0].splitlines()[-1]
-
-    def seen_in(self, box: Sandbox, process: Process | None = None) -> str:
-        (copy,) = [p for p in box.processes() if p.id == (process or self.process).id]
-        return self.seen(copy)
+        return self.ask(box, process or self.process, request)
 
     def test_a_restored_copy_sees_the_file_of_the_capture(self):
         snapshot = self.snapshot_whole(self.box)
         self.write(self.box, "ABCD")
-        self.assertEqual(self.seen(self.process), "ABXD ABCD")
+        self.assertEqual(self.seen(self.box), "ABXD ABCD")
         restored = self.engine.restore(snapshot)
-        self.assertEqual(self.seen_in(restored), "abXd abcd")
+        self.assertEqual(self.seen(restored), "abXd abcd")
         self.box.destroy()
-        self.assertEqual(self.seen_in(restored), "abXd abcd")
-        self.assertEqual(self.seen_in(self.engine.restore(snapshot)), "abXd abcd")
+        self.assertEqual(self.seen(restored), "abXd abcd")
+        self.assertEqual(self.seen(self.engine.restore(snapshot)), "abXd abcd")
 
     def test_forks_see_it_and_change_their_own(self):
         children = self.forked_whole(self.box, 2)
         self.write(self.box, "ABCD")
         self.write(children[0], "efgh")
-        self.assertEqual(self.seen_in(children[1]), "abXd abcd")
-        self.assertEqual(self.seen_in(children[0]).split()[1], "efgh")
+        self.assertEqual(self.seen(children[1]), "abXd abcd")
+        self.assertEqual(self.seen(children[0]).split()[1], "efgh")
         # And so do the copies of copies.
         grandchildren = self.forked_whole(children[1], 2)
         self.write(children[1], "ijkl")
-        self.assertEqual(self.seen_in(grandchildren[0]), "abXd abcd")
+        self.assertEqual(self.seen(grandchildren[0]), "abXd abcd")
 
     def test_a_rollback_brings_it_back(self):
         snapshot = self.snapshot_whole(self.box)
         self.write(self.box, "ABCD")
         self.box.rollback(snapshot)
-        self.assertEqual(self.seen_in(self.box), "abXd abcd")
+        self.assertEqual(self.seen(self.box), "abXd abcd")
 
     def test_hibernation_keeps_it(self):
         self.sleep_and_wake(self.box)
-        self.assertEqual(self.seen_in(self.box), "abXd abcd")
+        self.assertEqual(self.seen(self.box), "abXd abcd")
 
     def test_it_may_be_gone_when_the_copy_is_made(self):
         snapshot = self.snapshot_whole(self.box)
         self.box.output(f"rm {self.PATH}")
         restored = self.engine.restore(snapshot)
-        self.assertEqual(self.seen_in(restored), "abXd abcd")
+        self.assertEqual(self.seen(restored), "abXd abcd")
         (copy,) = restored.processes()
         self.assertIn(f" {self.PATH}\n", restored.read(f"/proc/{copy.pid}/maps"))
 
@@ -111,16 +100,16 @@ class MappedFileTests(RuntimeTestCase):
         self.snapshot_whole(self.box)
         self.box.output(f"rm {self.PATH}")
         self.write(self.box, "efgh")
-        self.assertEqual(self.seen(self.process, "again"), "efXh efgh")
+        self.assertEqual(self.seen(self.box, request="again"), "efXh efgh")
         snapshot = self.snapshot_whole(self.box)
         self.write(self.box, "EFGH")
-        self.assertEqual(self.seen_in(self.engine.restore(snapshot)), "efXh efgh")
+        self.assertEqual(self.seen(self.engine.restore(snapshot)), "efXh efgh")
 
     def test_files_of_shared_memory_too(self):
         process = self.start("/dev/shm/mapped")
         snapshot = self.snapshot_whole(self.box)
         self.write(self.box, "ABCD", "/dev/shm/mapped")
-        self.assertEqual(self.seen_in(self.engine.restore(snapshot), process), "abXd abcd")
+        self.assertEqual(self.seen(self.engine.restore(snapshot), process), "abXd abcd")
 
     def test_a_program_that_runs_from_such_a_file(self):
         self.box.output("cp /usr/bin/sleep /root/own-sleep; /root/own-sleep 1000 >/dev/null 2>&1 &")

@@ -23,6 +23,8 @@ struct ck_page_choice {
     uint64_t required, wanted, unwanted;
     // Whether the pages that are found are tracked from now on, where that has been arranged.
     int tracks;
+    // The search ends when this many were found; 0 for all.
+    uint64_t page_limit;
 };
 
 // Finds pages between `start` and `end` (ioctl PAGEMAP_SCAN, Linux 6.7). Returns how many regions were stored; `walked` is where

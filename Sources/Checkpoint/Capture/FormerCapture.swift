@@ -99,7 +99,7 @@ extension AreaImage {
         guard other.isPrivate, range.overlaps(other.range) else { return false }
         switch (content, other.content) {
         case (.anonymous, .anonymous):
-            return advice.contains(.growsDown) == other.advice.contains(.growsDown)
+            return advice.ofMapping == other.advice.ofMapping
         case (.file(let index), .file(let otherIndex)):
             return files[index] == otherFiles[otherIndex] && offset &- start == other.offset &- other.start
         default: return false

@@ -57,10 +57,11 @@ final class FrozenMemory {
         try batch.finish()
     }
 
-    /// Makes areas readable that are not, since process_vm_readv(2) reads only what the process itself may read, and brings in
-    /// what lies in files that nobody else can read.
+    /// Makes areas readable that are not, since process_vm_readv(2) reads only what the process itself may read, brings in
+    /// what lies in files that nobody else can read, and empties what every copy is to find empty.
     func makeReadable(_ layout: MemoryLayoutImage) throws(KernelError) {
-        let (read, populate): (UInt64, UInt64) = (1, 22)  // PROT_READ, MADV_POPULATE_READ
+        // PROT_READ, MADV_POPULATE_READ, MADV_DONTNEED
+        let (read, populate, dontNeed): (UInt64, UInt64, UInt64) = (1, 22, 4)
         let remote = try RemoteProcess(pid)
         remote.site = site
         var batch = CallBatch(remote, on: thread)
@@ -71,6 +72,9 @@ final class FrozenMemory {
         for area in layout.areas where area.content == .deletedFile {
             // What lies behind the end of the file is not there, and ends the call.
             try batch.add(.madvise, [area.start, area.size, populate], mayFail: true)
+        }
+        for area in layout.areas where area.advice.contains(.droppable) {
+            try batch.add(.madvise, [area.start, area.size, dontNeed])
         }
         try batch.finish()
     }

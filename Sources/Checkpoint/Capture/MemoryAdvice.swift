@@ -1,12 +1,14 @@
 import Kernel
 
-/// Advice that programs gave about their memory, and what they may do with it, from /proc/PID/smaps, which walks every page: not for a process that waits.
+/// Advice that programs gave about their memory, and what they may do with it, from /proc/PID/smaps, which walks every page: not for a
+/// process that waits, unless it has locked memory.
 enum MemoryAdvice {
     /// Codes of VmFlags (proc_pid_smaps(5)).
     private static let codes: [ArraySlice<UInt8>: AreaImage.Advice] = Dictionary(
         uniqueKeysWithValues: [
             ("gd", .growsDown), ("hg", .hugePages), ("nh", .noHugePages), ("wf", .wipedOnFork), ("dc", .notForked),
             ("dd", .notDumped), ("lo", .locked), ("mg", .mergeable), ("nr", .noReserve), ("mw", .mayBeWritten),
+            ("dp", .droppable), ("rr", .random), ("sr", .sequential),
         ].map { (name: String, advice: AreaImage.Advice) in (Array(name.utf8)[...], advice) })
 
     // Of madvise(2).

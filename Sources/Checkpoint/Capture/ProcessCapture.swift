@@ -74,8 +74,34 @@ struct ProcessCapture {
         return try remote.memory.read(Int32.self, at: info) != 0
     }
 
-    /// A fork leaves out areas that the program has told to (MADV_DONTFORK): it is told otherwise for one more fork.
     private func freeze(_ layout: inout MemoryLayoutImage) throws(KernelError) -> FrozenMemory {
+        // A fork forgets it, so that it must be learned here.
+        if process.status.hasLockedMemory { try MemoryAdvice.read(of: process.pid, into: &layout) }
+        let frozen = try fork(&layout)
+        try fillWiped(frozen, layout)
+        return frozen
+    }
+
+    /// A fork finds areas empty for which the program has asked that (MADV_WIPEONFORK): the copy gets their content.
+    private func fillWiped(_ frozen: FrozenMemory, _ layout: MemoryLayoutImage) throws(KernelError) {
+        let stepSize: UInt64 = 1 << 20
+        let own = try PageMap(of: process.pid)
+        let copied = try PageMap(of: frozen.pid)
+        let copy = try ProcessMemory(of: frozen.pid)
+        // /proc/PID/maps does not tell which they are; but nothing else has pages of its own and none in a fork.
+        for area in layout.areas where area.content == .anonymous {
+            if try copied.hasOwnPages(in: area.range) { continue }
+            for pages in try own.ownPages(in: area.range) {
+                for start in stride(from: pages.lowerBound, to: pages.upperBound, by: Int(stepSize)) {
+                    let size = Int(min(stepSize, pages.upperBound - start))
+                    try copy.write(try remote.memory.read(size, at: start), at: start)
+                }
+            }
+        }
+    }
+
+    /// A fork leaves out areas that the program has told to (MADV_DONTFORK): it is told otherwise for one more fork.
+    private func fork(_ layout: inout MemoryLayoutImage) throws(KernelError) -> FrozenMemory {
         let frozen = try FrozenMemory(forkedFrom: remote, on: leader)
         try frozen.detachSegments(&layout)
         let present = try MemoryMap.read(of: frozen.pid)

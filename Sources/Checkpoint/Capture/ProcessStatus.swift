@@ -16,6 +16,8 @@ struct ProcessStatus {
     let threadCount: Int
     /// Private memory that it has written, in bytes.
     let ownMemory: UInt64
+    /// Whether any of its memory must not be swapped out (mlock(2)).
+    let hasLockedMemory: Bool
 
     /// Nil when the process is gone.
     static func read(of pid: Int32) throws(KernelError) -> ProcessStatus? {
@@ -43,6 +45,7 @@ struct ProcessStatus {
         filters = number("Seccomp_filters")
         threadCount = number("Threads")
         ownMemory = number("RssAnon") << 10
+        hasLockedMemory = number("VmLck") > 0
         var credentials = Credentials()
         credentials.userIDs = numbers("Uid")
         credentials.groupIDs = numbers("Gid")

@@ -23,8 +23,13 @@ struct MemoryLayoutImage: Codable, Sendable {
     }
 
     /// The areas that show files of the sandbox's own layer.
-    var ownFileAreas: [AreaImage] {
-        areas.filter { if case .file(let index) = $0.content { ownFiles.contains(index) } else { false } }
+    var ownFileAreas: [AreaImage] { areas.filter(showsOwnFile) }
+
+    /// All others.
+    var lastingAreas: [AreaImage] { areas.filter { !showsOwnFile($0) } }
+
+    func showsOwnFile(_ area: AreaImage) -> Bool {
+        if case .file(let index) = area.content { ownFiles.contains(index) } else { false }
     }
 
     /// Indexes of the files that never change.
@@ -81,6 +86,14 @@ struct AreaImage: Codable, Sendable {
         static let noReserve = Advice(rawValue: 256)
         /// By a later mprotect(2), if not now.
         static let mayBeWritten = Advice(rawValue: 512)
+        /// What lies in it may vanish at any time (mmap(2), MAP_DROPPABLE). Random number generators keep their state there, so that no
+        /// two processes ever have the same: every copy finds it empty.
+        static let droppable = Advice(rawValue: 1024)
+        static let random = Advice(rawValue: 2048)
+        static let sequential = Advice(rawValue: 4096)
+
+        /// What is settled when an area is mapped.
+        var ofMapping: Advice { intersection([.growsDown, .droppable]) }
     }
 
     var size: UInt64 { end - start }
@@ -95,7 +108,7 @@ struct AreaImage: Codable, Sendable {
         }
         switch (content, other.content) {
         case (.anonymous, .anonymous), (.deletedFile, .deletedFile):
-            return advice.contains(.growsDown) == other.advice.contains(.growsDown)
+            return advice.ofMapping == other.advice.ofMapping
         case (.file(let index), .file(let otherIndex)): return files[index] == otherFiles[otherIndex]
         default: return false
         }

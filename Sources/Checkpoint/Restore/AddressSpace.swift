@@ -5,6 +5,7 @@ struct AddressSpace {
     private enum MapFlag {
         static let shared: UInt64 = 0x01
         static let `private`: UInt64 = 0x02
+        static let droppable: UInt64 = 0x08
         static let fixed: UInt64 = 0x10
         static let anonymous: UInt64 = 0x20
         static let growsDown: UInt64 = 0x100
@@ -93,7 +94,7 @@ struct AddressSpace {
     func map(_ areas: [AreaImage], files descriptors: [Int: Int32]) throws(KernelError) {
         var batch = CallBatch(process, on: thread)
         for area in areas where area.isPrivate {
-            var flags = MapFlag.private | MapFlag.fixed
+            var flags = MapFlag.fixed | (area.advice.contains(.droppable) ? MapFlag.droppable : MapFlag.private)
             var descriptor = Self.noDescriptor
             if case .file(let index) = area.content, let number = descriptors[index] {
                 descriptor = UInt64(number)
@@ -175,17 +176,10 @@ struct AddressSpace {
     func advise(_ areas: [AreaImage], dense: Set<UInt64>) throws(KernelError) {
         var batch = CallBatch(process, on: thread)
         for area in areas where area.isPrivate {
-            if area.advice.contains(.hugePages) || dense.contains(area.start) {
-                try batch.add(.madvise, [area.start, area.size, Advice.hugePages], mayFail: true)
-            }
-            if area.advice.contains(.noHugePages) {
-                try batch.add(.madvise, [area.start, area.size, Advice.noHugePages], mayFail: true)
-            }
-            if area.advice.contains(.notDumped) {
-                try batch.add(.madvise, [area.start, area.size, Advice.notDumped], mayFail: true)
-            }
-            if area.advice.contains(.mergeable) {
-                try batch.add(.madvise, [area.start, area.size, Advice.mergeable], mayFail: true)
+            var advice = area.advice
+            if dense.contains(area.start) { advice.insert(.hugePages) }
+            for (flag, value) in Advice.beforeContent where advice.contains(flag) {
+                try batch.add(.madvise, [area.start, area.size, value], mayFail: true)
             }
         }
         try batch.finish()
@@ -207,11 +201,12 @@ struct AddressSpace {
 
     private enum Advice {
         static let notForked: UInt64 = 10
-        static let mergeable: UInt64 = 12
-        static let hugePages: UInt64 = 14
         static let noHugePages: UInt64 = 15
-        static let notDumped: UInt64 = 16
         static let wipedOnFork: UInt64 = 18
+        static let beforeContent: [(AreaImage.Advice, UInt64)] = [
+            (.random, 1), (.sequential, 2), (.mergeable, 12), (.hugePages, 14), (.noHugePages, noHugePages),
+            (.notDumped, 16),
+        ]
     }
 
     /// What the kernel keeps of the program beside its mappings: bounds, auxiliary vector, executable

@@ -23,7 +23,7 @@ struct MemoryRestore {
             + fresh.filter { $0.protection == 0 && $0.holdsAny(of: template.runs) }
         try space.open(filled)
         try space.discard(discarded)
-        try space.advise(fresh, dense: [])
+        try space.advise(fresh.filter { !layout.showsOwnFile($0) }, dense: [])
         try template.fill(template.runs, of: process.remote.pid)
         try space.protect(fresh + filled)
         if !layout.isDescribed(as: origin.image.memory) {

@@ -30,7 +30,7 @@ extension Template {
         try space.open(filled)
         try space.unprotect(inheritance.reprotected)
         try space.discard(inheritance.discarded)
-        try space.advise(image.memory.areas, dense: [])
+        try space.advise(image.memory.lastingAreas, dense: [])
         try PageTransfer.copy(inheritance.fresh, .process_vm_readv, source, by: remote, on: thread)
         try space.protect(added + filled + inheritance.reprotected)
         if !inheritance.isDescribedAlike {

@@ -67,7 +67,7 @@ final class Template: Sendable {
         let files = try passFiles(of: image.memory, remote, thread, channel, mappedFiles)
         try space.map(image.memory.areas, files: files)
         try space.open(image.memory.areas.filter { $0.protection == 0 && $0.holdsAny(of: runs) })
-        try space.advise(image.memory.areas, dense: denseAreas(image.memory, runs))
+        try space.advise(image.memory.lastingAreas, dense: denseAreas(image.memory, runs))
         try fill(remote, thread, runs, from: source, channel)
         try FaultPoint.templateFilled.pass()
         try space.protect(image.memory.areas)

@@ -20,6 +20,13 @@ public struct PageMap: ~Copyable {
         try find(in: range, choice(required: 0, tracks: false))
     }
 
+    /// Whether a page within `range` is the process's own. Looks no further than to the first.
+    public func hasOwnPages(in range: Range<UInt64>) throws(KernelError) -> Bool {
+        var choice = choice(required: 0, tracks: false)
+        choice.page_limit = 1
+        return try !find(in: range, choice).isEmpty
+    }
+
     /// The ranges within `range` that are there, whosever they are.
     public func presentPages(in range: Range<UInt64>) throws(KernelError) -> [Range<UInt64>] {
         var choice = choice(required: 0, tracks: false)
@@ -36,7 +43,7 @@ public struct PageMap: ~Copyable {
     private func choice(required: UInt64, tracks: Bool) -> ck_page_choice {
         ck_page_choice(
             required: required, wanted: UInt64(CK_PAGE_IS_PRESENT | CK_PAGE_IS_SWAPPED),
-            unwanted: UInt64(CK_PAGE_IS_FILE | CK_PAGE_IS_ZERO), tracks: tracks ? 1 : 0)
+            unwanted: UInt64(CK_PAGE_IS_FILE | CK_PAGE_IS_ZERO), tracks: tracks ? 1 : 0, page_limit: 0)
     }
 
     private func find(in range: Range<UInt64>, _ choice: ck_page_choice) throws(KernelError) -> [Range<UInt64>] {
@@ -58,7 +65,7 @@ public struct PageMap: ~Copyable {
                     found.append(region.start..<region.end)
                 }
             }
-            if walked <= position { break }
+            if walked <= position || (choice.page_limit > 0 && !found.isEmpty) { break }
             position = walked
         }
         return found

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Callable
 
 from isorun_client import Sandbox
+from isorun_process import Process
 
 from .case import EngineTestCase
+
+
+_numbers = itertools.count(1)
 
 
 class RuntimeTestCase(EngineTestCase):
@@ -47,6 +52,15 @@ class RuntimeTestCase(EngineTestCase):
         box.destroy()
         self.engine.call("snapshot/delete", {"snapshotId": snapshot["id"]})
         return restored
+
+    def ask(self, box: Sandbox, process: Process, request: str = "look") -> str:
+        """What a process, or its copy in another sandbox, answers to "NUMBER REQUEST": a line that ends with "answer NUMBER"."""
+        (copy,) = [p for p in box.processes() if p.id == process.id]
+        copy.attach()
+        number = next(_numbers)
+        copy.write(f"{number} {request}\n")
+        end = f" answer {number}\n"
+        return copy.wait_for_output(end).decode().partition(end)[0].splitlines()[-1]
 
     def snapshot_whole(self, box: Sandbox) -> dict:
         """A snapshot of which nothing is left out."""
