@@ -91,6 +91,11 @@ int ck_kcmp_file(pid_t first, pid_t second, int first_descriptor, int second_des
                         (unsigned long)second_descriptor);
 }
 
+int ck_kcmp_watched(pid_t process, int descriptor, pid_t owner, int poll_set, int watched, int place) {
+    struct kcmp_epoll_slot slot = {(uint32_t)poll_set, (uint32_t)watched, (uint32_t)place};
+    return (int)syscall(SYS_kcmp, process, owner, KCMP_EPOLL_TFD, (unsigned long)descriptor, &slot);
+}
+
 int ck_pidfd_getfd(int pidfd, int descriptor) { return (int)syscall(SYS_pidfd_getfd, pidfd, descriptor, 0); }
 
 ssize_t ck_process_read(pid_t pid, uint64_t address, void *bytes, size_t size) {

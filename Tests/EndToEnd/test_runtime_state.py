@@ -19,9 +19,7 @@ REFUSED = {
 #: Programs whose state does not come back whole, and what is missing. One that works must leave this list.
 INCOMPLETE = {
     "deleted_files": "other names of a deleted file",
-    "epolls": "registrations of descriptors that were closed",
     "fifos": "a deleted named pipe comes back as a nameless one",
-    "memory_advice": "memory that is wiped on fork comes back empty",
     "terminals": "what lies unread in a terminal",
 }
 

@@ -53,6 +53,9 @@ pid_t ck_wait_stop(pid_t tid, int *status);
 int ck_get_robust_list(pid_t tid, uint64_t *head, uint64_t *length);
 // 0 when both name the same object, 1 or 2 in the kernel's order, 3 when unordered (kcmp(2)); -1 on failure.
 int ck_kcmp_file(pid_t first, pid_t second, int first_descriptor, int second_descriptor);
+// As above: a process's descriptor, and what `poll_set` of `owner` watches under the number `watched`. A number that was closed can
+// stand for several files; `place` is which of them, in the order of /proc/PID/fdinfo.
+int ck_kcmp_watched(pid_t process, int descriptor, pid_t owner, int poll_set, int watched, int place);
 int ck_pidfd_getfd(int pidfd, int descriptor);
 
 ssize_t ck_process_read(pid_t pid, uint64_t address, void *bytes, size_t size);

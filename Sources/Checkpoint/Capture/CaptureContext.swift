@@ -50,6 +50,8 @@ final class CaptureContext {
     /// From the engine's numbers of the sandbox's processes to those inside.
     var insidePids: [Int32: Int32] = [:]
     private var ownFiles: [String: Bool] = [:]
+    /// By which each description was found, in the tree's order.
+    private(set) var views: [DescriptorView] = []
     private var descriptions: [DescriptionKey: [(view: DescriptorView, index: Int)]] = [:]
 
     private struct DescriptionKey: Hashable {
@@ -82,6 +84,7 @@ final class CaptureContext {
         tree.descriptions.append(
             DescriptionImage(flags: view.info.flags, kind: kind, lock: lock, signalOwner: owner))
         descriptions[key, default: []].append((view, index))
+        views.append(view)
         if case .socket = kind { sockets[index] = try kernel { () throws(KernelError) in try CapturedSocket(view) } }
         return index
     }

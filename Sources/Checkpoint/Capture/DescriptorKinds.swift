@@ -33,7 +33,7 @@ enum DescriptorKinds {
         case "eventfd": return .eventCounter(try EventCounters.capture(view))
         case "timerfd": return .timer(try TimerDescriptors.capture(view))
         case "signalfd": return .signals(try SignalDescriptors.capture(view))
-        case "eventpoll": return .pollSet(PollSets.capture(view))
+        case "eventpoll": return .pollSet(PollSetImage())
         case "inotify": return .watches(try Watches.capture(view, context))
         case "pidfd":
             // The last of the pids is the one inside (proc_pid_fdinfo(5)).

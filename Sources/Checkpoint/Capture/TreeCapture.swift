@@ -48,6 +48,7 @@ final class TreeCapture {
             }
         }
         try examineSockets(&lost)
+        try PollTargets(context, kept.map { ($0.process.pid, $0.image) }).find()
         let images = Dictionary(uniqueKeysWithValues: kept.map { ($0.process.pid, $0.image) })
         var verdicts: [RuntimeExplanation.Process] = []
         for process in examined {
@@ -88,8 +89,10 @@ final class TreeCapture {
 
     /// What of a process that is kept begins anew, for people.
     private func resets(of image: ProcessImage) -> [String] {
-        image.descriptors.compactMap { descriptor in
-            context.socketImage(descriptor.description)?.loss.map { "\($0) (descriptor \(descriptor.number))" }
+        var told: Set<String> = []
+        return image.descriptors.compactMap { descriptor in
+            guard let loss = context.loss(of: descriptor.description), told.insert(loss).inserted else { return nil }
+            return "\(loss) (descriptor \(descriptor.number))"
         }
     }
 

@@ -4,28 +4,22 @@ import Kernel
 
 /// epoll(7): what it watches is put in from inside the process, for it is known by the process's own descriptor numbers.
 struct PollSetImage: Codable, Sendable {
-    var entries: [Entry]
+    /// Filled in by `PollTargets`, when all descriptions are known.
+    var entries: [Entry] = []
+    /// How many more it has, of files that nobody has whom the capture keeps.
+    var lostEntries = 0
 
     struct Entry: Codable, Sendable {
+        /// Under which the file was entered. It may have been closed since: a set watches open files, not numbers (epoll(7)).
         var descriptor: Int32
         var events: UInt32
         var data: UInt64
+        /// What is watched, an index into `TreeImage.descriptions`.
+        var target: Int
     }
 }
 
 enum PollSets {
-    /// From lines as `tfd: 5 events: 19 data: 7f… pos:0 ino:… sdev:…`.
-    static func capture(_ view: DescriptorView) -> PollSetImage {
-        PollSetImage(
-            entries: view.info.lines.compactMap { line in
-                let fields = line.split(separator: " ", omittingEmptySubsequences: true)
-                guard line.hasPrefix("tfd:"), fields.count >= 6, let descriptor = Int32(fields[1]),
-                    let events = UInt32(fields[3], radix: 16), let data = UInt64(fields[5], radix: 16)
-                else { return nil }
-                return .init(descriptor: descriptor, events: events, data: data)
-            })
-    }
-
     static func open() throws(KernelError) -> OwnedFD {
         OwnedFD(takingOver: try check("epoll_create1") { ck_epoll_create() })
     }

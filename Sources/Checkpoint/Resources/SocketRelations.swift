@@ -114,6 +114,15 @@ struct SocketRelations {
 }
 
 extension CaptureContext {
+    /// What of a description begins anew, for people.
+    func loss(of index: Int) -> String? {
+        switch tree.descriptions[index].kind {
+        case .socket(let image): image.loss
+        case .pollSet(let image): image.loss
+        default: nil
+        }
+    }
+
     func socketImage(_ index: Int) -> SocketImage? {
         if case .socket(let image) = tree.descriptions[index].kind { image } else { nil }
     }

@@ -19,11 +19,11 @@ struct OwnFileMappings {
         let files = try passFiles()
         let areas = layout.ownFileAreas
         // Each is mapped elsewhere, gets the process's own pages, and moves to where the template has had room for these.
-        var batch = CallBatch(process.remote, on: process.leader)
+        var batch = process.calls
         for area in areas {
             guard case .file(let index) = area.content, let file = files[index] else { continue }
             let flags = Flag.private | (area.advice.contains(.noReserve) ? Flag.noReserve : 0)
-            try batch.add(.mmap, [0, area.size, Flag.readWrite, flags, UInt64(file), area.offset])
+            try batch.add(.mmap, [0, area.size, Flag.readWrite, flags, file, area.offset])
         }
         let places = try batch.finish().map { UInt64(bitPattern: $0) }
         let pages = try PageMap(of: process.remote.pid)
@@ -38,17 +38,17 @@ struct OwnFileMappings {
         let space = AddressSpace(process: process.remote, thread: process.leader, layout: layout)
         try space.advise(areas, dense: [])
         try space.protect(areas)
-        if let executable = layout.executable.flatMap({ files[$0] }) { try space.describe(executable: executable) }
-        for number in files.values { try process.call(.close, [UInt64(number)]) }
+        if let executable = layout.executable.flatMap({ files[$0] }) { try space.describe(executable: Int32(executable)) }
+        for number in files.values { try batch.add(.close, [number]) }
+        try batch.finish()
     }
 
-    private func passFiles() throws(KernelError) -> [Int: Int32] {
-        var numbers: [Int: Int32] = [:]
-        for index in layout.ownFiles {
-            let file = try context.root.open(try FilePath(validating: layout.files[index]), .read, resolving: .inRoot)
-            numbers[index] = try process.channel.pass(
-                [file.rawValue], to: process.remote, on: process.leader, through: process.channelNumber)[0]
+    private func passFiles() throws(KernelError) -> [Int: UInt64] {
+        let indexes = layout.ownFiles.sorted()
+        let files = try MappedFiles(indexes.map { layout.files[$0] }, in: context.root)
+        let numbers = try withExtendedLifetime(files) { () throws(KernelError) in
+            try process.take(indexes.map { files.descriptor(of: layout.files[$0]) })
         }
-        return numbers
+        return Dictionary(uniqueKeysWithValues: zip(indexes, numbers))
     }
 }

@@ -16,7 +16,10 @@ struct ProcessRestore {
     // MARK: Descriptors
 
     /// The number from which on nothing of the image is in the way.
-    private var firstFreeNumber: Int32 { max(16, (image.descriptors.map(\.number).max() ?? 0) + 1) }
+    private var firstFreeNumber: Int32 {
+        let numbers = image.descriptors.map(\.number) + PollSetRestore(process, context).numbers
+        return max(16, (numbers.max() ?? 0) + 1)
+    }
 
     /// Makes the descriptor table, maps shared memory, and enters the working directory and the root, all of which takes
     /// descriptors.
@@ -29,6 +32,7 @@ struct ProcessRestore {
             for number in memory.values { try calls.add(.close, [UInt64(number)]) }
         }
         try SegmentAttachment(process: process, segments: context.tree.systemV.segments).attach()
+        try PollSetRestore(process, context).watchClosedNumbers(after: &calls)
         let descriptors = image.descriptors.sorted { $0.number < $1.number }
         var files: [Int32] = []
         for descriptor in descriptors { files.append(try context.descriptor(of: descriptor.description)) }
@@ -86,22 +90,6 @@ struct ProcessRestore {
     }
 
     private enum CloseOnExec { static let flag: UInt64 = 0o2000000 }
-
-    /// Puts into epoll sets what they watch: by now every descriptor has its number.
-    func restorePollSets() throws(KernelError) {
-        let add: UInt64 = 1  // EPOLL_CTL_ADD
-        for descriptor in image.descriptors {
-            guard case .pollSet(let set) = context.tree.descriptions[descriptor.description].kind,
-                context.claimPollSet(descriptor.description)
-            else { continue }
-            for entry in set.entries {
-                // What was closed in this process but lives on elsewhere is watched under a number that says nothing here.
-                try process.remote.call(
-                    .epoll_ctl, [UInt64(descriptor.number), add, UInt64(entry.descriptor)],
-                    passing: PollSets.eventBytes(entry), at: 3, on: process.leader, mayFail: true)
-            }
-        }
-    }
 
     // MARK: The process
 

@@ -16,7 +16,7 @@ final class RestoreContext {
     var pids: [Int32: Int32] = [:]
 
     var descriptions: [Int: Shared] = [:]
-    private var filledPollSets: Set<Int> = []
+    private var pollSetOwners: [Int: Int32] = [:]
     private var pipes: [Int: Shared] = [:]
     private var terminals: [Int: Shared] = [:]
     private var deletedFiles: [Int: Shared] = [:]
@@ -37,8 +37,11 @@ final class RestoreContext {
         root = try OwnedFD.open(FilePath(verbatim: "/proc/\(initPid)/root"), [.directory, .pathOnly])
     }
 
-    /// Whether the caller is the first to ask for the poll set of a description.
-    func claimPollSet(_ description: Int) -> Bool { filledPollSets.insert(description).inserted }
+    /// Whether a process is the one that fills the poll set of a description: the first that has asked.
+    func fillsPollSet(_ description: Int, _ process: RestoringProcess) -> Bool {
+        if pollSetOwners[description] == nil { pollSetOwners[description] = process.image.pid }
+        return pollSetOwners[description] == process.image.pid
+    }
 
     func withPipe<Value: ~Copyable>(
         _ index: Int, _ body: (borrowing OwnedFD) throws(KernelError) -> Value

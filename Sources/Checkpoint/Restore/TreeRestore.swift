@@ -53,7 +53,7 @@ struct TreeRestore {
         for process in living { try ProcessRestore(process, context).restoreDescriptors() }
         try Segments.removeMarked(tree.systemV.segments)
         for process in living { try OwnFileMappings(process: process, context: context).map() }
-        for process in living { try ProcessRestore(process, context).restorePollSets() }
+        for process in living { try PollSetRestore(process, context).watchNumbers() }
         try FaultPoint.restoreDescriptors.pass()
         for process in living {
             let space = AddressSpace(process: process.remote, thread: process.leader, layout: process.image.memory)
