@@ -9,6 +9,11 @@ int ck_terminal_unlock(int master) {
     return ioctl(master, TIOCSPTLCK, &locked);
 }
 
+int ck_terminal_is_packeted(int master) {
+    int mode;
+    return ioctl(master, TIOCGPKT, &mode) == 0 ? mode != 0 : -1;
+}
+
 int ck_terminal_open_slave(int master) {
     // O_CLOEXEC would stay in the description's own flags, where fdinfo shows it for every descriptor of it: open(2) takes it out
     // of them, this request does not.

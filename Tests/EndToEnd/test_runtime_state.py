@@ -20,7 +20,6 @@ REFUSED = {
 INCOMPLETE = {
     "deleted_files": "other names of a deleted file",
     "fifos": "a deleted named pipe comes back as a nameless one",
-    "terminals": "what lies unread in a terminal",
 }
 
 KEPT = [name for name in programs.names() if name not in {*REFUSED, *INCOMPLETE}]

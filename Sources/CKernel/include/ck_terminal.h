@@ -3,6 +3,8 @@
 
 // Each takes the master's descriptor. -1 with errno on failure.
 int ck_terminal_unlock(int master);
+// 1 in packet mode (ioctl_tty(2), TIOCPKT), else 0.
+int ck_terminal_is_packeted(int master);
 // Opens the slave (close-on-exec, not as a controlling terminal) in whichever devpts the master is of. Linux 4.13.
 int ck_terminal_open_slave(int master);
 // The number under which the slave stands in its devpts.

@@ -8,8 +8,8 @@ public struct CaptureRequest: Sendable {
     public var excludedMarks: Set<UInt64>
     /// Names of the engine's ends of pipes, by the pipes' inode numbers.
     public var enginePipes: [UInt64: String]
-    /// Names of the engine's masters of pseudo-terminals, by their numbers in the sandbox.
-    public var engineTerminals: [Int32: String]
+    /// The engine's masters of pseudo-terminals, by their numbers in the sandbox. Nobody else may use them during the capture.
+    public var engineTerminals: [Int32: EngineTerminal]
     /// Whether a file, by its path inside, lies in the sandbox's own layer: such a one may be changed in place later.
     public var isOwnFile: @Sendable (String) throws(KernelError) -> Bool
     /// Called while everything stands still: what the state shall keep for whoever restores it.
@@ -17,7 +17,7 @@ public struct CaptureRequest: Sendable {
 
     public init(
         initPid: Int32, excludedMarks: Set<UInt64> = [], enginePipes: [UInt64: String] = [:],
-        engineTerminals: [Int32: String] = [:],
+        engineTerminals: [Int32: EngineTerminal] = [:],
         isOwnFile: @escaping @Sendable (String) throws(KernelError) -> Bool,
         companion: @escaping @Sendable () -> [UInt8]
     ) {
@@ -27,6 +27,17 @@ public struct CaptureRequest: Sendable {
         self.engineTerminals = engineTerminals
         self.isOwnFile = isOwnFile
         self.companion = companion
+    }
+}
+
+/// A master of a pseudo-terminal that the engine holds.
+public final class EngineTerminal: Sendable {
+    let name: String
+    let master: OwnedFD
+
+    public init(name: String, master: consuming OwnedFD) {
+        self.name = name
+        self.master = master
     }
 }
 
@@ -64,8 +75,6 @@ final class CaptureContext {
         self.request = request
         root = try OwnedFD.open(FilePath(verbatim: "/proc/\(request.initPid)/root"), [.directory, .pathOnly])
     }
-
-    var engineTerminals: [Int32: String] { request.engineTerminals }
 
     /// The open file description behind a descriptor, captured once however many descriptors share it.
     func description(behind view: DescriptorView) throws(ResourceError) -> Int {

@@ -49,6 +49,7 @@ final class TreeCapture {
         }
         try examineSockets(&lost)
         try PollTargets(context, kept.map { ($0.process.pid, $0.image) }).find()
+        try unreadTerminals.findLosses()
         let images = Dictionary(uniqueKeysWithValues: kept.map { ($0.process.pid, $0.image) })
         var verdicts: [RuntimeExplanation.Process] = []
         for process in examined {
@@ -134,6 +135,10 @@ final class TreeCapture {
         }
     }
 
+    private var unreadTerminals: UnreadTerminals {
+        UnreadTerminals(context, Set(kept.flatMap { $0.image.descriptors.map(\.description) }))
+    }
+
     /// - Throws: `unsupported` when a process cannot be kept.
     func requireAll() throws(CheckpointError) {
         let lost = explanation.processes.compactMap { process in
@@ -167,6 +172,7 @@ final class TreeCapture {
         }
         do throws(KernelError) {
             context.tree.sharedFolder = try SharedFolder.capture(in: context.root)
+            try unreadTerminals.take()
             context.tree.systemV = try SystemVObjects.capture(in: context.request.initPid)
             try FaultPoint.captureFrozen.pass()
         } catch {

@@ -119,6 +119,7 @@ extension CaptureContext {
         switch tree.descriptions[index].kind {
         case .socket(let image): image.loss
         case .pollSet(let image): image.loss
+        case .terminal(let side): tree.terminals[side.terminal].loss
         default: nil
         }
     }

@@ -20,6 +20,10 @@ struct TerminalPairImage: Codable, Sendable {
     var foregroundGroup: Int32 = 0
     /// The name of the engine's end, when the engine holds the master.
     var engineEnd: String?
+    /// What lies unread in it.
+    var content: TerminalContentImage?
+    /// What of it begins anew, for people.
+    var loss: String?
 }
 
 enum Terminals {
@@ -78,7 +82,7 @@ enum Terminals {
         context.tree.terminals.append(
             TerminalPairImage(
                 number: number, settings: Blob(settings), size: [rows, columns, width, height],
-                engineEnd: context.engineTerminals[number]))
+                engineEnd: context.request.engineTerminals[number]?.name))
         context.terminals[number] = index
         return index
     }

@@ -51,6 +51,7 @@ struct TreeRestore {
         try FaultPoint.restoreSockets.pass()
         if let first = living.first { try setLastNumber(by: first) }
         for process in living { try ProcessRestore(process, context).restoreDescriptors() }
+        try UnreadTerminals.restore(context)
         try Segments.removeMarked(tree.systemV.segments)
         for process in living { try OwnFileMappings(process: process, context: context).map() }
         for process in living { try PollSetRestore(process, context).watchNumbers() }

@@ -193,6 +193,12 @@ final class ManagedProcess: Sendable {
 
     // MARK: The terminal
 
+    /// The engine's side of its terminal, once more; nil when it has none, or everybody has closed it.
+    func duplicateTerminal() throws(KernelError) -> OwnedFD? {
+        guard hasTerminal, let output = output?.end(of: .standardOutput) else { return nil }
+        return try output.descriptor.duplicate()
+    }
+
     /// Changes its terminal's size. One that nobody has open any more keeps the last.
     func resize(_ size: TerminalDimensions) throws(KernelError) {
         guard let end = input?.end else { return }

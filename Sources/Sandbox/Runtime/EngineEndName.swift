@@ -7,18 +7,20 @@ enum EngineEndName: String {
 
     private func of(_ number: Int) -> String { "p\(number) \(rawValue)" }
 
-    /// The names of what is open now: of pipes by their inode numbers, of terminals by their numbers in the sandbox.
+    /// What is open now: names of pipes by their inode numbers, terminals by their numbers in the sandbox.
     static func present(
         in processes: [ManagedProcess]
-    ) throws(KernelError) -> (pipes: [UInt64: String], terminals: [Int32: String]) {
+    ) throws(KernelError) -> (pipes: [UInt64: String], terminals: [Int32: EngineTerminal]) {
         var pipes: [UInt64: String] = [:]
-        var terminals: [Int32: String] = [:]
+        var terminals: [Int32: EngineTerminal] = [:]
         for process in processes {
             let ends = try process.endIdentities()
             if let inode = ends.input { pipes[inode] = input.of(process.number) }
             if let inode = ends.output { pipes[inode] = output.of(process.number) }
             if let inode = ends.errorOutput { pipes[inode] = errorOutput.of(process.number) }
-            if let number = ends.terminal { terminals[number] = terminal.of(process.number) }
+            if let number = ends.terminal, let master = try process.duplicateTerminal() {
+                terminals[number] = EngineTerminal(name: terminal.of(process.number), master: master)
+            }
         }
         return (pipes, terminals)
     }
