@@ -209,17 +209,23 @@ struct AddressSpace {
         ]
     }
 
-    /// What the kernel keeps of the program beside its mappings: bounds, auxiliary vector, executable
-    /// (PR_SET_MM_MAP in a user namespace, prctl(2)).
-    func describe(executable: Int32?) throws(KernelError) {
+    /// What the kernel keeps of the program beside its mappings: bounds, auxiliary vector.
+    func describe() throws(KernelError) {
         var batch = CallBatch(process, on: thread)
-        let vector = try batch.place(layout.auxiliaryVector.bytes)
-        var map = layout.bounds.flatMap(plainBytes) + plainBytes(of: vector)
-        map += plainBytes(of: UInt32(layout.auxiliaryVector.bytes.count)) + plainBytes(of: executable ?? -1)
-        let size = UInt64(map.count)
-        let place = try batch.place(map)
-        try batch.add(.prctl, [Control.setMemory, Control.setMemoryMap, place, size, 0])
+        try describe(executable: nil, &batch)
         try batch.finish()
+    }
+
+    /// As above, with the program's file (PR_SET_MM_MAP in a user namespace, prctl(2)). That can be set once: afterwards the former one
+    /// is mapped.
+    func describe(executable: UInt64?, _ batch: inout CallBatch) throws(KernelError) {
+        let (mapSize, vector) = (104, layout.auxiliaryVector.bytes)  // struct prctl_mm_map, and behind it the vector
+        let place = try batch.place(mapSize + vector.count) { address in
+            layout.bounds.flatMap(plainBytes) + plainBytes(of: address + UInt64(mapSize))
+                + plainBytes(of: UInt32(vector.count)) + plainBytes(of: executable.map { Int32($0) } ?? -1)
+                + vector
+        }
+        try batch.add(.prctl, [Control.setMemory, Control.setMemoryMap, place, UInt64(mapSize), 0])
     }
 
     func setSignalActions(_ actions: Blob) throws(KernelError) {

@@ -26,18 +26,15 @@ struct MemoryRestore {
         try space.advise(fresh.filter { !layout.showsOwnFile($0) }, dense: [])
         try template.fill(template.runs, of: process.remote.pid)
         try space.protect(fresh + filled)
-        if !layout.isDescribed(as: origin.image.memory) {
-            try space.describe(executable: layout.executable.flatMap { files[$0] })
-        }
+        if !layout.isDescribed(as: origin.image.memory) { try space.describe() }
         try space.setSignalActions(process.image.signalActions)
         try process.call(.close_range, [process.channelNumber + 1, UInt64(UInt32.max), 0])
     }
 
-    /// Those that areas map, and the program's own.
+    /// Those that areas map.
     private func passFiles(of areas: [AreaImage]) throws(KernelError) -> [Int: Int32] {
         let layout = process.image.memory
-        var needed = Set(areas.compactMap { area in if case .file(let index) = area.content { index } else { nil } })
-        if let executable = layout.executable { needed.insert(executable) }
+        let needed = Set(areas.compactMap { area in if case .file(let index) = area.content { index } else { nil } })
         var numbers: [Int: Int32] = [:]
         for index in needed where !layout.ownFiles.contains(index) {
             let file = try context.root.open(try FilePath(validating: layout.files[index]), .read, resolving: .inRoot)

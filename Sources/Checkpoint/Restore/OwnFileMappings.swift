@@ -38,7 +38,6 @@ struct OwnFileMappings {
         let space = AddressSpace(process: process.remote, thread: process.leader, layout: layout)
         try space.advise(areas, dense: [])
         try space.protect(areas)
-        if let executable = layout.executable.flatMap({ files[$0] }) { try space.describe(executable: Int32(executable)) }
         for number in files.values { try batch.add(.close, [number]) }
         try batch.finish()
     }

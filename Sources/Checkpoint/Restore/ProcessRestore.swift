@@ -37,8 +37,16 @@ struct ProcessRestore {
         var files: [Int32] = []
         for descriptor in descriptors { files.append(try context.descriptor(of: descriptor.description)) }
         let folders = try ProcessFolders(of: image, in: context.root)
-        let received = try process.take(files + folders.descriptors, after: &calls)
-        try folders.enter(received.suffix(folders.descriptors.count), &calls)
+        let program = try openProgram()
+        defer { withExtendedLifetime(program) {} }
+        let received = try process.take(
+            files + folders.descriptors + program.map { $0.descriptor.rawValue }, after: &calls)
+        try folders.enter(received.dropFirst(files.count).prefix(folders.descriptors.count), &calls)
+        if let number = received.dropFirst(files.count + folders.descriptors.count).first {
+            let space = AddressSpace(process: process.remote, thread: process.leader, layout: image.memory)
+            try space.describe(executable: number, &calls)
+            try calls.add(.close, [number])
+        }
         // From the last one on: what was received has the lowest numbers in order, none above the one that it is to have, so that no
         // move hits what is still to be moved.
         for (descriptor, number) in zip(descriptors, received).reversed() { try place(number, at: descriptor, &calls) }
@@ -46,6 +54,13 @@ struct ProcessRestore {
             for lock in descriptor.recordLocks { try apply(lock, to: descriptor.number, &calls) }
         }
         try calls.finish()
+    }
+
+    /// The program's file, of the process's own sandbox; none when it was deleted.
+    private func openProgram() throws(KernelError) -> [RestoreContext.Shared] {
+        guard let index = image.memory.executable else { return [] }
+        let path = try FilePath(validating: image.memory.files[index])
+        return [RestoreContext.Shared(try context.root.open(path, .read, resolving: .inRoot))]
     }
 
     private func moveChannel(to number: UInt64, _ calls: inout CallBatch) throws(KernelError) {

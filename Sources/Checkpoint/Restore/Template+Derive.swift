@@ -33,9 +33,7 @@ extension Template {
         try space.advise(image.memory.lastingAreas, dense: [])
         try PageTransfer.copy(inheritance.fresh, .process_vm_readv, source, by: remote, on: thread)
         try space.protect(added + filled + inheritance.reprotected)
-        if !inheritance.isDescribedAlike {
-            try space.describe(executable: image.memory.executable.flatMap { files[$0] })
-        }
+        if !inheritance.isDescribedAlike { try space.describe() }
         try space.setSignalActions(image.signalActions)
         try remote.call(.close_range, [DescriptorChannel.templateNumber + 1, UInt64(UInt32.max), 0], on: thread)
         try park(thread, at: parent.site)

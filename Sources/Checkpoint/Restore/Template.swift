@@ -71,7 +71,7 @@ final class Template: Sendable {
         try fill(remote, thread, runs, from: source, channel)
         try FaultPoint.templateFilled.pass()
         try space.protect(image.memory.areas)
-        try space.describe(executable: image.memory.executable.flatMap { files[$0] })
+        try space.describe()
         try space.setSignalActions(image.signalActions)
         // Only the socket stays open.
         try remote.call(.close_range, [DescriptorChannel.templateNumber + 1, UInt64(UInt32.max), 0], on: thread)
