@@ -9,10 +9,7 @@ final class SandboxIngredients: Sendable {
     let controlGroups: ControlGroups
     let initExecutable: OwnedFD
     let templateProgram: TemplateProgram
-    /// Seccomp instructions that every process of a sandbox is subject to.
-    let filter: [UInt8]
-    /// The payload of isorun-init's set-up request.
-    let setupPayload: [UInt8]
+    private let compiledFilter = Promise<Result<[UInt8], SandboxError>>()
 
     init(
         loop: EventLoop, ids: IDMapping, controlGroups: ControlGroups, initImage: [UInt8],
@@ -24,17 +21,32 @@ final class SandboxIngredients: Sendable {
         do throws(KernelError) {
             initExecutable = try MemoryExecutable.make(named: "isorun-init", bytes: initImage)
             templateProgram = try TemplateProgram(image: templateImage)
+            // libseccomp takes a quarter of the engine's start for it. The first sandbox waits for it, nobody else.
+            try Thread.start(name: "filter") { [compiledFilter] in
+                do throws(SandboxError) {
+                    compiledFilter.fulfil(.success(try SeccompPolicy.compile()))
+                } catch {
+                    compiledFilter.fulfil(.failure(error))
+                }
+            }
         } catch {
             throw .kernel(error)
         }
-        filter = try SeccompPolicy.compile()
+    }
+
+    /// Seccomp instructions that every process of a sandbox is subject to.
+    func filter() throws(SandboxError) -> [UInt8] { try compiledFilter.wait().get() }
+
+    /// The payload of isorun-init's set-up request.
+    fileprivate func setupPayload() throws(SandboxError) -> [UInt8] {
+        let filter = try filter()
         let setup = isorun_setup(
             capabilities: Capabilities.mask,
             open_files: 65_536,
             // Group 5 is `tty` in every distribution; pseudo-terminals belong to it.
             terminal_group: ids == .single ? UInt32.max : 5,
             filter_length: UInt32(filter.count / 8))
-        setupPayload = rawBytes(of: setup) + filter
+        return rawBytes(of: setup) + filter
     }
 }
 
@@ -50,6 +62,7 @@ final class NamespaceSet: Sendable {
     ///
     /// On failure nothing is left behind.
     init(_ ingredients: SandboxIngredients) throws(SandboxError) {
+        let payload = try ingredients.setupPayload()
         let group = try ingredients.controlGroups.makeGroup()
         var process: InitProcess?
         do throws(KernelError) {
@@ -64,7 +77,7 @@ final class NamespaceSet: Sendable {
 
             let outcome = Promise<InitChannel.Refusal?>()
             let channel = try InitChannel(socket: socket, loop: ingredients.loop)
-            try channel.setUp(ingredients.setupPayload) { outcome.fulfil($0) }
+            try channel.setUp(payload) { outcome.fulfil($0) }
             if let refusal = outcome.wait() {
                 throw KernelError("isorun-init", refusal.step.rawValue, errno: refusal.errno)
             }

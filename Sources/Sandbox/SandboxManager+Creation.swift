@@ -123,7 +123,7 @@ extension SandboxManager {
         do throws(SandboxError) {
             // Processes find the network that they had, and rules in force.
             try incarnation.uplink?.waitUntilReady()
-            try incarnation.restore(runtime, table, of: source, filter: ingredients.filter)
+            try incarnation.restore(runtime, table, of: source, filter: ingredients.filter())
             // They may have been captured in a sandbox that was full.
             try onKernel { () throws(KernelError) in try incarnation.allowWriting() }
         } catch {
