@@ -118,8 +118,8 @@ extension SandboxManager {
         let layers: [LayerID]
         /// The topmost of them, when it is a copy that nothing names yet.
         let staged: StagedLayer?
-        /// The layer that the upper has become.
-        let sealed: LayerID
+        /// The layer that the upper has become; nil when it was empty.
+        let sealed: LayerID?
         /// The processes, and where they are being stored; nil when none is kept.
         let runtime: (state: RuntimeState, staged: StagedRuntime?)?
         let report: Sandbox.RuntimeReport
@@ -139,8 +139,8 @@ extension SandboxManager {
             self.pauseMs = pauseMs
         }
 
-        /// With an upper that has become a layer.
-        init(layers: [LayerID], sealed: LayerID, pauseMs: Double) {
+        /// With an upper that has become a layer, or was empty.
+        init(layers: [LayerID], sealed: LayerID?, pauseMs: Double) {
             self.layers = layers
             staged = nil
             self.sealed = sealed
@@ -161,7 +161,8 @@ extension SandboxManager {
 
     private func sizeOf(_ captured: Captured) throws(SandboxError) -> Int64 {
         if let staged = captured.staged { return staged.copied.bytes }
-        return try onStore { () throws(StoreError) in try store.sizeOfLayer(captured.sealed) }
+        guard let sealed = captured.sealed else { return 0 }
+        return try onStore { () throws(StoreError) in try store.sizeOfLayer(sealed) }
     }
 
     /// - Parameter isStored: whether the processes are written to the disk, in the background.
@@ -215,10 +216,14 @@ extension SandboxManager {
         let layer = Mutex<StagedLayer?>(nil)
     }
 
-    /// Turns the upper of a quiet sandbox into a layer and puts an empty one on top.
+    /// Turns the upper of a quiet sandbox into a layer and puts an empty one on top; one that is empty stays.
     private func seal(_ sandbox: Sandbox, _ incarnation: Incarnation) throws(SandboxError) -> Captured {
         let begun = ContinuousClock.now
         let before = sandbox.state.withLock { $0.record }
+        if try onStore({ () throws(StoreError) in try store.isUntouched(before) }) {
+            return Captured(
+                layers: before.layers, sealed: nil, pauseMs: (ContinuousClock.now - begun).milliseconds)
+        }
         let base = try bases.base(of: before.image)
         let prepared = try onStore { () throws(StoreError) in try self.store.prepareFilesForSeal(of: before) }
         let files = layered(

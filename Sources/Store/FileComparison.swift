@@ -24,11 +24,14 @@ enum FileComparison {
         }
     }
 
-    /// The extended attributes that a program sees, without overlayfs's own.
     private static func attributes(
         of name: FilePath, _ folder: SharedDirectory
     ) throws(KernelError) -> [FilePath: [UInt8]] {
-        let file = try folder.descriptor.open(name, [.read, .noFollow, .nonBlocking])
+        try attributes(of: folder.descriptor.open(name, [.read, .noFollow, .nonBlocking]))
+    }
+
+    /// The extended attributes that a program sees, without overlayfs's own.
+    static func attributes(of file: borrowing OwnedFD) throws(KernelError) -> [FilePath: [UInt8]] {
         var attributes: [FilePath: [UInt8]] = [:]
         for attribute in try file.extendedAttributeNames() where !OverlayAttribute.isMarker(attribute) {
             attributes[attribute] = try file.extendedAttribute(attribute)

@@ -52,6 +52,32 @@ enum SandboxFiles {
         }
     }
 
+    /// Whether an upper is as `takeAttributes` left it: there is nothing in it but the mount points, and these are like the
+    /// origin's. Times of access do not count.
+    static func isUntouched(
+        _ upper: borrowing OwnedFD, mountPoints: [FilePath], of origin: borrowing OwnedFD
+    ) throws(KernelError) -> Bool {
+        let folders = Set(mountPoints.flatMap(pathsDown))
+        for path in [""] + folders {
+            let folder = try upper.openDirectory(path.isEmpty ? "." : path)
+            for entry in try folder.entries()
+            where !folders.contains(path.appending(entry.name)) { return false }
+            guard let source = try open(path.isEmpty ? "." : path, in: origin) else { return false }
+            if try !isAlike(folder, source) { return false }
+        }
+        return true
+    }
+
+    private static func isAlike(
+        _ folder: borrowing OwnedFD, _ source: borrowing OwnedFD
+    ) throws(KernelError) -> Bool {
+        let own = try folder.status()
+        let other = try source.status()
+        if own.owner != other.owner || own.group != other.group || own.permissions != other.permissions { return false }
+        if own.modified != other.modified { return false }
+        return try FileComparison.attributes(of: folder) == FileComparison.attributes(of: source)
+    }
+
     /// The root overlay's work folder is `0`, the further ones follow in the order of their mount points.
     static func workName(_ number: Int) -> FilePath { FilePath(verbatim: String(number)) }
 
@@ -71,9 +97,7 @@ enum SandboxFiles {
         guard let source = try open(path, in: origin) else { return try folder.setPermissions(rootPermissions) }
         let status = try source.status()
         try folder.setOwner(status.owner, group: status.group)
-        for name in try source.extendedAttributeNames() where !OverlayAttribute.isMarker(name) {
-            if let value = try source.extendedAttribute(name) { try folder.setExtendedAttribute(name, value) }
-        }
+        for (name, value) in try FileComparison.attributes(of: source) { try folder.setExtendedAttribute(name, value) }
         try folder.setPermissions(status.permissions)
         try folder.setTimes(accessed: status.accessed, modified: status.modified)
     }
@@ -82,14 +106,17 @@ enum SandboxFiles {
         _ path: FilePath, in origin: borrowing OwnedFD?
     ) throws(KernelError) -> OwnedFD? {
         switch origin {
-        case .none: return nil
-        case .some(let origin):
-            do throws(KernelError) {
-                return try origin.open(path, [.read, .directory], resolving: [.beneath, .noSymlinks])
-            } catch {
-                if [.noSuchFile, .notDirectory, .tooManyLinks].contains(error.errno) { return nil }
-                throw error
-            }
+        case .none: nil
+        case .some(let origin): try open(path, in: origin)
+        }
+    }
+
+    private static func open(_ path: FilePath, in origin: borrowing OwnedFD) throws(KernelError) -> OwnedFD? {
+        do throws(KernelError) {
+            return try origin.open(path, [.read, .directory], resolving: [.beneath, .noSymlinks])
+        } catch {
+            if [.noSuchFile, .notDirectory, .tooManyLinks].contains(error.errno) { return nil }
+            throw error
         }
     }
 }

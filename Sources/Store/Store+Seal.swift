@@ -53,6 +53,19 @@ extension Store {
         return SealedUpper(layer: layer, previousFiles: previous)
     }
 
+    /// Whether the sandbox shows exactly what its layers show, because nothing has been written since they were the whole of it.
+    ///
+    /// Nothing may write meanwhile. A sandbox without layers has an image below it, which need not be in the store any more:
+    /// of that it is never said.
+    public func isUntouched(_ sandbox: SandboxRecord) throws(StoreError) -> Bool {
+        guard let top = sandbox.layers.first else { return false }
+        let upper = try openUpper(of: sandbox)
+        let origin = try openContent(top)
+        return try onDisk { () throws(KernelError) in
+            try SandboxFiles.isUntouched(upper, mountPoints: sandbox.overlayMountPoints, of: origin)
+        }
+    }
+
     /// Gives the upper back after a seal that failed half-way. An empty layer that had appeared is left to `collectGarbage`.
     private func unseal(
         _ staged: borrowing OwnedFD, into files: borrowing OwnedFD, of sandbox: SandboxID

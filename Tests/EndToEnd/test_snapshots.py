@@ -66,6 +66,36 @@ class SnapshotTests(EngineTestCase):
     def test_a_snapshot_of_nothing(self):
         self.assertEqual(self.engine.restore(self.box.snapshot()).output("ls -A; echo ok"), "ok\n")
 
+    def test_a_snapshot_of_what_has_not_changed_adds_no_layer(self):
+        self.box.output("echo kept > file")
+        first = self.box.snapshot()
+        layers = os.path.join(self.store, "layers")
+        present = os.listdir(layers)
+        second, (child,) = self.box.snapshot(), self.box.fork()
+        self.assertEqual((second["parentSnapshotId"], second["sizeBytes"]), (first["id"], 0))
+        self.assertEqual(os.listdir(layers), present)
+        self.box.output("echo later > file")
+        self.engine.call("snapshot/delete", {"snapshotId": first["id"]})
+        self.assertEqual(child.output("cat file"), "kept\n")
+        self.assertEqual(self.engine.restore(second).output("cat file"), "kept\n")
+
+    def test_a_change_of_nothing_but_the_root_folder_is_a_change(self):
+        look = (
+            "import os; s = os.stat('/'); names = [n for n in os.listxattr('/') if n.startswith('user.')]; "
+            "print(oct(s.st_mode), s.st_uid, s.st_mtime_ns, names, sorted(os.listdir('/')))"
+        )
+        self.box.snapshot()
+        seen = {self.box.python(look)}
+        changes = ["chmod 711 /", "touch -d @1000000000 /", "touch /new", "rm /new", "touch /brief; rm /brief"]
+        changes.append(["/usr/bin/python3", "-c", "import os; os.setxattr('/', 'user.mark', b'x')"])
+        for change in changes:
+            self.box.output(change)
+            present = self.box.python(look)
+            self.assertNotIn(present, seen, f"{change!r} changes nothing to be seen")
+            seen.add(present)
+            self.assertEqual(self.engine.restore(self.box.snapshot()).python(look), present, change)
+            self.assertEqual(self.box.fork()[0].python(look), present, change)
+
     def test_any_number_of_restores_are_independent(self):
         self.box.output("echo base > file")
         snapshot = self.box.snapshot()
