@@ -11,6 +11,8 @@ final class Housekeeping: Sendable {
     private static let deletionAttempts = 50
     /// Folders of files made ahead of need; a seal, a rollback and a create take one each.
     private static let spares = 8
+    /// They are made a moment after the request that has used some, which wants the processors for itself.
+    private static let replenishmentDelay = DispatchTimeInterval.milliseconds(3)
     /// Deletions that follow each other within this time are collected together: a collection reads the whole store.
     private static let collectionDelay = DispatchTimeInterval.milliseconds(500)
 
@@ -32,8 +34,8 @@ final class Housekeeping: Sendable {
     /// Makes folders of files ahead of need.
     func replenishFiles(overlayMountPoints: [FilePath]) {
         if replenishmentIsQueued.exchange(true, ordering: .acquiringAndReleasing) { return }
-        replenishment.async { [self] in
-            replenishmentIsQueued.store(false, ordering: .releasing)
+        replenishment.asyncAfter(deadline: .now() + Self.replenishmentDelay) { [self] in
+            if !replenishmentIsQueued.exchange(false, ordering: .acquiringAndReleasing) { return }
             // What cannot be made now is made, or its failure reported, by the request that needs it.
             try? store.prepareSpareFiles(Self.spares, overlayMountPoints: overlayMountPoints)
         }
@@ -106,6 +108,8 @@ final class Housekeeping: Sendable {
             collectQueuedGarbage()
             deleteTrash()
         }
+        // One that is to come has nothing to do any more, one that is under way is waited for.
+        replenishmentIsQueued.store(false, ordering: .releasing)
         replenishment.sync {}
     }
 }

@@ -7,14 +7,20 @@ import Synchronization
 final class ReadyPool<Element: Sendable>: Sendable {
     /// Enough for a burst of creates.
     static var target: Int { 4 }
+    /// With fewer than that, the pool fills up at once.
+    private static var reserve: Int { 2 }
+    /// Else when nothing was taken for so long: who has just taken something wants the processors, and the kernel's locks on
+    /// mounts, for itself, for a millisecond or two.
+    private static var pauseMs: Int { 3 }
 
     private struct State {
         var ready: [Element] = []
+        var lastTaken = ContinuousClock.now
         var isFilling = false
         var isClosed = false
     }
 
-    private let name: String
+    private let queue: DispatchQueue
     private let make: @Sendable () throws(SandboxError) -> Element
     private let discard: @Sendable (Element) -> Void
     private let state = Mutex(State())
@@ -28,15 +34,18 @@ final class ReadyPool<Element: Sendable>: Sendable {
         name: String, make: @escaping @Sendable () throws(SandboxError) -> Element,
         discard: @escaping @Sendable (Element) -> Void
     ) {
-        self.name = name
+        queue = DispatchQueue(label: name)
         self.make = make
         self.discard = discard
     }
 
     /// A ready element, or a fresh one when none is. The pool fills up again.
     func take() throws(SandboxError) -> Element {
-        let ready = state.withLock { $0.ready.popLast() }
-        fill()
+        let (ready, left) = state.withLock { state in
+            state.lastTaken = .now
+            return (state.ready.popLast(), state.ready.count)
+        }
+        if left < Self.reserve { fill() } else { fillAfterPause() }
         if let ready { return ready }
         return try make()
     }
@@ -50,15 +59,17 @@ final class ReadyPool<Element: Sendable>: Sendable {
         }
         if !shallStart { return }
         filling.enter()
-        do throws(KernelError) {
-            try Thread.start(name: name) { [self] in
-                fillUp()
-                filling.leave()
-            }
-        } catch {
-            // Without the thread nothing is made ahead; the next request makes what it needs and reports what fails.
-            state.withLock { $0.isFilling = false }
+        queue.async { [self] in
+            fillUp()
             filling.leave()
+        }
+    }
+
+    private func fillAfterPause() {
+        queue.asyncAfter(deadline: .now() + .milliseconds(Self.pauseMs)) { [self] in
+            let isCalm = state.withLock { ContinuousClock.now - $0.lastTaken >= .milliseconds(Self.pauseMs) }
+            // Else whoever took the last one has asked for the same.
+            if isCalm { fill() }
         }
     }
 
