@@ -98,11 +98,6 @@ int ck_kcmp_watched(pid_t process, int descriptor, pid_t owner, int poll_set, in
 
 int ck_pidfd_getfd(int pidfd, int descriptor) { return (int)syscall(SYS_pidfd_getfd, pidfd, descriptor, 0); }
 
-ssize_t ck_process_read(pid_t pid, uint64_t address, void *bytes, size_t size) {
-    struct iovec local = {bytes, size}, remote = {(void *)(uintptr_t)address, size};
-    return process_vm_readv(pid, &local, 1, &remote, 1, 0);
-}
-
 int ck_get_limit(pid_t pid, int resource, uint64_t *soft, uint64_t *hard) {
     struct rlimit limit;
     if (prlimit(pid, resource, NULL, &limit) != 0) return -1;

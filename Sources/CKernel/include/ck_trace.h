@@ -58,7 +58,6 @@ int ck_kcmp_file(pid_t first, pid_t second, int first_descriptor, int second_des
 int ck_kcmp_watched(pid_t process, int descriptor, pid_t owner, int poll_set, int watched, int place);
 int ck_pidfd_getfd(int pidfd, int descriptor);
 
-ssize_t ck_process_read(pid_t pid, uint64_t address, void *bytes, size_t size);
 int ck_get_limit(pid_t pid, int resource, uint64_t *soft, uint64_t *hard);
 int ck_set_limit(pid_t pid, int resource, uint64_t soft, uint64_t hard);
 

@@ -57,18 +57,12 @@ final class FrozenMemory {
         try batch.finish()
     }
 
-    /// Makes areas readable that are not, since process_vm_readv(2) reads only what the process itself may read, brings in
-    /// what lies in files that nobody else can read, and empties what every copy is to find empty.
-    func makeReadable(_ layout: MemoryLayoutImage) throws(KernelError) {
-        // PROT_READ, MADV_POPULATE_READ, MADV_DONTNEED
-        let (read, populate, dontNeed): (UInt64, UInt64, UInt64) = (1, 22, 4)
+    /// Brings in what lies in files that nobody else can read, and empties what every copy is to find empty.
+    func complete(_ layout: MemoryLayoutImage) throws(KernelError) {
+        let (populate, dontNeed): (UInt64, UInt64) = (22, 4)  // MADV_POPULATE_READ, MADV_DONTNEED
         let remote = try RemoteProcess(pid)
         remote.site = site
         var batch = CallBatch(remote, on: thread)
-        for area in layout.areas where area.isPrivate && !area.isReadable {
-            // An area that forks do not get (MADV_DONTFORK) is not there.
-            try batch.add(.mprotect, [area.start, area.size, read], mayFail: true)
-        }
         for area in layout.areas where area.content == .deletedFile {
             // What lies behind the end of the file is not there, and ends the call.
             try batch.add(.madvise, [area.start, area.size, populate], mayFail: true)

@@ -18,7 +18,7 @@ struct FrozenTree {
         for process in image.processes {
             guard let frozen = memory[process.pid] else { continue }
             do throws(KernelError) {
-                try frozen.makeReadable(process.memory)
+                try frozen.complete(process.memory)
                 ownPages[process.pid] = try Self.ownPages(of: process.memory, in: frozen.pid)
             } catch {
                 throw error.of(process)

@@ -26,8 +26,10 @@ struct PageDifference {
         let comparable = originPages.intersection(PageSet(layout.areasShared(with: origin).map(\.range)))
         let common = ownPages.intersection(comparable)
         var runs = ownPages.subtracting(common).runs
+        let memory = try ProcessMemory(of: process)
+        let originMemory = try ProcessMemory(of: originProcess)
         for run in (candidates.map(common.intersection) ?? common).runs {
-            runs += try Self.differing(run, process, originProcess)
+            runs += try Self.differing(run, memory, originMemory)
         }
         self.runs = PageSet(runs).runs
         discarded = comparable.subtracting(ownPages).runs
@@ -35,13 +37,13 @@ struct PageDifference {
 
     /// The pages of a run that two processes have with different content.
     private static func differing(
-        _ run: PageRun, _ first: Int32, _ second: Int32
+        _ run: PageRun, _ first: borrowing ProcessMemory, _ second: borrowing ProcessMemory
     ) throws(KernelError) -> [PageRun] {
         var runs: [PageRun] = []
         for start in stride(from: run.address, to: run.range.upperBound, by: Int(stepSize)) {
             let size = Int(min(stepSize, run.range.upperBound - start))
-            let own = try ProcessMemory.readPages(of: first, size, at: start)
-            let other = try ProcessMemory.readPages(of: second, size, at: start)
+            let own = try first.read(size, at: start)
+            let other = try second.read(size, at: start)
             if own == other { continue }
             for offset in stride(from: 0, to: size, by: Int(pageSize)) {
                 let page = offset..<(offset + Int(pageSize))

@@ -66,7 +66,6 @@ enum SystemCall: UInt64 {
     case dup3 = 292
     case rt_tgsigqueueinfo = 297
     case setns = 308
-    case process_vm_readv = 310
     case process_vm_writev = 311
     case seccomp = 317
     case userfaultfd = 323

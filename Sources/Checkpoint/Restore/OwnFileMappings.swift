@@ -29,9 +29,8 @@ struct OwnFileMappings {
         let pages = try PageMap(of: process.remote.pid)
         for (area, place) in zip(areas, places) {
             let own = PageSet(try pages.ownPages(in: area.range))
-            try PageTransfer.copy(
-                own.runs, .process_vm_writev, process.image.pid, distance: place &- area.start, by: process.remote,
-                on: process.leader)
+            try PageTransfer.write(
+                own.runs, to: process.image.pid, distance: place &- area.start, by: process.remote, on: process.leader)
             try batch.add(.mremap, [place, area.size, area.size, Flag.mayMove | Flag.toFixedPlace, area.start])
         }
         try batch.finish()

@@ -31,7 +31,7 @@ extension Template {
         try space.unprotect(inheritance.reprotected)
         try space.discard(inheritance.discarded)
         try space.advise(image.memory.lastingAreas, dense: [])
-        try PageTransfer.copy(inheritance.fresh, .process_vm_readv, source, by: remote, on: thread)
+        try fill(remote, thread, inheritance.fresh, from: .process(source), channel)
         try space.protect(added + filled + inheritance.reprotected)
         if !inheritance.isDescribedAlike { try space.describe() }
         try space.setSignalActions(image.signalActions)

@@ -115,12 +115,17 @@ final class Template: Sendable {
 
     // MARK: Content
 
-    private static func fill(
+    static func fill(
         _ remote: RemoteProcess, _ thread: TracedThread, _ runs: [PageRun], from source: Source,
         _ channel: DescriptorChannel
     ) throws(KernelError) {
         switch source {
-        case .process(let pid): try PageTransfer.copy(runs, .process_vm_readv, pid, by: remote, on: thread)
+        case .process(let pid):
+            // Not by process_vm_readv(2), which pins pages: one that a process shares with others since a fork is copied for that first
+            // (mm/gup.c, gup_must_unshare), and the source's sandbox would have all its memory twice.
+            let memory = try OwnedFD.open(FilePath(verbatim: "/proc/\(pid)/mem"), .read)
+            let pages = runs.map { StoredRun(pages: $0, segment: 0, offset: $0.address) }
+            try fill(remote, thread, runs, from: .files([memory.rawValue], pages), channel)
         case .files(let descriptors, let stored):
             var calls = CallBatch(remote, on: thread)
             let numbers = try channel.pass(descriptors, in: &calls, through: DescriptorChannel.templateNumber)
@@ -142,7 +147,7 @@ final class Template: Sendable {
     /// Writes pages that the template holds into a held process, where they must be writable.
     func fill(_ runs: [PageRun], of process: Int32) throws(KernelError) {
         try whileHeld { remote, thread throws(KernelError) in
-            try PageTransfer.copy(runs, .process_vm_writev, process, by: remote, on: thread)
+            try PageTransfer.write(runs, to: process, by: remote, on: thread)
         }
     }
 
@@ -168,12 +173,11 @@ enum PageTransfer {
     private static let byteLimit: UInt64 = 1 << 30
     private static let vectorLimit = 1024  // UIO_MAXIOV
 
-    /// Between the calling process and another one.
+    /// From the calling process to another one.
     ///
     /// - Parameter distance: how far behind its address a page is in the other one, modulo 2^64.
-    static func copy(
-        _ runs: [PageRun], _ call: SystemCall, _ other: Int32, distance: UInt64 = 0, by remote: RemoteProcess,
-        on thread: TracedThread
+    static func write(
+        _ runs: [PageRun], to other: Int32, distance: UInt64 = 0, by remote: RemoteProcess, on thread: TracedThread
     ) throws(KernelError) {
         var rest = split(runs)[...]
         while !rest.isEmpty {
@@ -190,10 +194,10 @@ enum PageTransfer {
                     part.flatMap { plainBytes(of: $0.address &+ distance) + plainBytes(of: $0.length) }
                 })
             let count = UInt64(part.count)
-            try batch.add(call, [UInt64(other), vectors[0], count, vectors[1], count, 0])
+            try batch.add(.process_vm_writev, [UInt64(other), vectors[0], count, vectors[1], count, 0])
             let copied = try batch.finish()[0]
             if copied != Int64(bytes) {
-                throw KernelError(call.name, "\(copied) of \(bytes) bytes of \(other)", errno: .invalid)
+                throw KernelError("process_vm_writev", "\(copied) of \(bytes) bytes of \(other)", errno: .invalid)
             }
         }
     }

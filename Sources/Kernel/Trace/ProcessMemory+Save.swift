@@ -29,9 +29,7 @@ extension ProcessMemory {
         unsafe try Self.write(buffer, filled, to: target, at: &position)
     }
 
-    /// By process_vm_readv(2), which is quick but heeds protections, else by /proc/PID/mem.
     private func read(_ count: Int, at address: UInt64, to buffer: UnsafeMutableRawPointer) throws(KernelError) {
-        if unsafe ck_process_read(process, address, buffer, count) == count { return }
         var done = 0
         while done < count {
             let part = try check("read", "memory of \(process)") {

@@ -1,7 +1,8 @@
 import CKernel
 import Glibc
 
-/// The memory of another process, through its /proc/PID/mem: protections do not matter, as for a debugger.
+/// The memory of another process, through its /proc/PID/mem: protections do not matter, as for a debugger, and pages that it shares
+/// with others since a fork stay shared, which process_vm_readv(2) undoes.
 public struct ProcessMemory: ~Copyable {
     let file: OwnedFD
     let process: Int32
@@ -37,24 +38,6 @@ public struct ProcessMemory: ~Copyable {
             if part == 0 { throw KernelError("read", "memory of \(process) at \(address)", errno: .invalid) }
             done += part
         }
-        return bytes
-    }
-
-    /// Reads from a process that need not be held, by process_vm_readv(2): only what it may read itself.
-    public static func readPages(of process: Int32, _ count: Int, at address: UInt64) throws(KernelError) -> [UInt8] {
-        var failure: KernelError?
-        // unsafe: the kernel fills at most `count` bytes of the fresh array's storage.
-        let bytes = unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
-            do throws(KernelError) {
-                filled = try check("process_vm_readv", "\(process)") {
-                    unsafe ck_process_read(process, address, buffer.baseAddress, count)
-                }
-            } catch {
-                failure = error
-            }
-        }
-        if let failure { throw failure }
-        if bytes.count != count { throw KernelError("process_vm_readv", "\(process)", errno: .invalid) }
         return bytes
     }
 
