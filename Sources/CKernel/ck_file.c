@@ -43,6 +43,11 @@ int64_t ck_filesystem_type(int any_file) {
     return fstatfs(any_file, &status) == 0 ? (int64_t)status.f_type : -1;
 }
 
+int64_t ck_filesystem_type_behind(const char *path) {
+    struct statfs status;
+    return statfs(path, &status) == 0 ? (int64_t)status.f_type : -1;
+}
+
 const int ck_O_PATH = O_PATH;
 const int ck_O_NOATIME = O_NOATIME;
 const int ck_AT_EMPTY_PATH = AT_EMPTY_PATH;

@@ -1,3 +1,4 @@
+import CKernel
 import Glibc
 
 /// The links of /proc that lead to open files.
@@ -18,6 +19,14 @@ public enum FileLink {
         // unsafe: the kernel fills the struct.
         try check("stat", path) { unsafe stat(path, &status) }
         return OpenFileStatus(status)
+    }
+}
+
+extension FileLink {
+    /// The magic number of the filesystem that the file behind a link lies on, as `statfs(2)` lists them.
+    public static func filesystemType(behind path: String) throws(KernelError) -> Int64 {
+        // unsafe: the kernel reads the path within the call.
+        try check("statfs", path) { unsafe ck_filesystem_type_behind(path) }
     }
 }
 

@@ -16,7 +16,8 @@ int ck_ficlone(int to, int from);
 // ioctl(FS_IOC_SETFLAGS): what is made in the folder has nothing to do with each other (chattr(1), attribute T).
 int ck_spread_directories(int folder);
 int ck_syncfs(int any_file);
-// The type of the filesystem that a descriptor lies on, as statfs(2) reports it; -1 on failure.
+// The type of the filesystem that a descriptor, or the file behind a path, lies on, as statfs(2) reports it; -1 on failure.
+int64_t ck_filesystem_type_behind(const char *path);
 int64_t ck_filesystem_type(int any_file);
 
 extern const int ck_O_PATH;

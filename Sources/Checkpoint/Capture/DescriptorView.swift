@@ -31,6 +31,12 @@ struct DescriptorView {
         return UInt64(target.dropFirst(kind.count + 2).dropLast())
     }
 
+    /// Whether it is a POSIX message queue, which looks like a file (mq_overview(7)).
+    func isMessageQueue() throws(KernelError) -> Bool {
+        let magic: Int64 = 0x1980_0202  // MQUEUE_MAGIC
+        return try FileLink.filesystemType(behind: "/proc/\(process)/fd/\(number)") == magic
+    }
+
     /// A second descriptor of this process for the same open file description (pidfd_getfd(2)).
     func duplicate() throws(KernelError) -> OwnedFD {
         try PidFD(opening: process).duplicateDescriptor(number)

@@ -51,6 +51,9 @@ enum FileDescriptors {
 
     static func capture(_ view: DescriptorView, _ context: CaptureContext) throws(ResourceError) -> FileImage {
         var image = FileImage(path: view.path, position: view.info.position, deleted: nil)
+        if view.status.kind == .regular, try kernel({ () throws(KernelError) in try view.isMessageQueue() }) {
+            throw .unsupported("it has the message queue \(view.path) open (descriptor \(view.number))")
+        }
         switch view.status.kind {
         case .characterDevice:
             guard isOrdinaryDevice(view.status.representedDevice) else {
