@@ -13,7 +13,6 @@ REFUSED = {
     "deleted_cwd": "its working directory was deleted",
     "directories": "it has the deleted folder /tmp/directories.deleted open",
     "ended_leader": "its first thread has ended",
-    "unix_rights": "it has a socket that cannot be kept: descriptors are under way in it (descriptor 4)",
 }
 
 #: Programs whose state does not come back whole, and what is missing. One that works must leave this list.

@@ -1,3 +1,4 @@
+import Glibc
 import Kernel
 
 /// What whoever asks for a capture knows and the kernel does not tell.
@@ -60,6 +61,8 @@ final class CaptureContext {
     var sockets: [Int: CapturedSocket] = [:]
     /// From the engine's numbers of the sandbox's processes to those inside.
     var insidePids: [Int32: Int32] = [:]
+    /// Copies of descriptors that are under way in sockets.
+    private var underWay: [UnderWay] = []
     private var ownFiles: [String: Bool] = [:]
     /// By which each description was found, in the tree's order.
     private(set) var views: [DescriptorView] = []
@@ -96,6 +99,40 @@ final class CaptureContext {
         views.append(view)
         if case .socket = kind { sockets[index] = try kernel { () throws(KernelError) in try CapturedSocket(view) } }
         return index
+    }
+
+    private final class UnderWay {
+        let descriptor: OwnedFD
+        init(_ descriptor: consuming OwnedFD) { self.descriptor = descriptor }
+    }
+
+    /// The open file description behind a copy of a descriptor that is under way in a socket. The copy is kept, for others to be
+    /// compared with it.
+    func description(underWay descriptor: consuming OwnedFD) throws(ResourceError) -> Int {
+        let copy = UnderWay(descriptor)
+        underWay.append(copy)
+        let view = try kernel { () throws(KernelError) in
+            try DescriptorView(process: getpid(), number: copy.descriptor.rawValue)
+        }
+        if view.target == "anon_inode:[eventpoll]" { throw .unsupported("an epoll set is under way in it") }
+        return try description(behind: view)
+    }
+
+    /// What its process closes must not live on in the engine's hands: nobody is asked any more.
+    func forgetCopies() {
+        sockets = [:]
+        underWay = []
+    }
+
+    /// The descriptions that lead to further ones, and those: what is under way in a socket belongs to whoever can receive it.
+    func reach(of descriptions: some Sequence<Int>) -> Set<Int> {
+        var reached: Set<Int> = []
+        var rest = Array(descriptions)
+        while let index = rest.popLast() {
+            if !reached.insert(index).inserted { continue }
+            rest += socketImage(index)?.received.flatMap(\.descriptors) ?? []
+        }
+        return reached
     }
 
     /// The memory of a memfd that a descriptor leads to, with its content.

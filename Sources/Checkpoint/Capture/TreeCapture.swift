@@ -48,8 +48,9 @@ final class TreeCapture {
             }
         }
         try examineSockets(&lost)
-        try PollTargets(context, kept.map { ($0.process.pid, $0.image) }).find()
+        try PollTargets(context, kept.map { ($0.process.pid, $0.image) }, kept: keptDescriptions).find()
         try unreadTerminals.findLosses()
+        context.forgetCopies()
         let images = Dictionary(uniqueKeysWithValues: kept.map { ($0.process.pid, $0.image) })
         var verdicts: [RuntimeExplanation.Process] = []
         for process in examined {
@@ -67,25 +68,34 @@ final class TreeCapture {
     private func examineSockets(_ lost: inout [Int32: String]) throws(KernelError) {
         guard let relations = try SocketRelations(context) else { return }
         var reasons: [Int: String] = [:]
-        for index in context.sockets.keys.sorted() {
-            do throws(ResourceError) {
-                try relations.readContent(of: index)
-            } catch {
-                switch error {
-                case .unsupported(let reason): reasons[index] = reason
-                case .kernel(let error): throw error
+        var unread = context.sockets.keys.sorted()
+        while !unread.isEmpty {
+            let known = context.sockets.count
+            for index in unread {
+                do throws(ResourceError) {
+                    try relations.readContent(of: index)
+                } catch {
+                    switch error {
+                    case .unsupported(let reason): reasons[index] = reason
+                    case .kernel(let error): throw error
+                    }
                 }
             }
+            // What lay in them may have led to further ones, which come last.
+            unread = Array(context.sockets.keys.sorted().dropFirst(known))
         }
         for (process, image) in kept {
-            if let reason = image.descriptors.lazy.compactMap({ reasons[$0.description] }).first {
+            if let reason = context.reach(of: image.descriptors.map(\.description)).compactMap({ reasons[$0] }).first {
                 lost[process.pid] = reason
             }
         }
         kept.removeAll { lost[$0.process.pid] != nil }
-        try relations.connect(Set(kept.flatMap { $0.image.descriptors.map(\.description) }))
-        // A socket that its process closes must not live on in the engine's hands.
-        context.sockets = [:]
+        try relations.connect(keptDescriptions)
+    }
+
+    /// The descriptions of processes that are kept.
+    private var keptDescriptions: Set<Int> {
+        context.reach(of: kept.flatMap { $0.image.descriptors.map(\.description) })
     }
 
     /// What of a process that is kept begins anew, for people.

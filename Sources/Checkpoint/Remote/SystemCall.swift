@@ -17,7 +17,7 @@ enum SystemCall: UInt64 {
     case getitimer = 36
     case setitimer = 38
     case connect = 42
-    case sendto = 44
+    case sendmsg = 46
     case recvmsg = 47
     case bind = 49
     case listen = 50

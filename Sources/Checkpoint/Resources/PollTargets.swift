@@ -9,10 +9,10 @@ struct PollTargets {
     private let context: CaptureContext
     /// Of each process that is kept, in the engine's numbering: its descriptions by their numbers.
     private let tables: [Int32: [Int32: Int]]
-    /// The descriptions of these processes.
     private let kept: [Int]
 
-    init(_ context: CaptureContext, _ processes: [(pid: Int32, image: ProcessImage)]) {
+    /// - Parameter kept: the descriptions that processes have which are kept, or that are under way to them.
+    init(_ context: CaptureContext, _ processes: [(pid: Int32, image: ProcessImage)], kept: Set<Int>) {
         self.context = context
         var tables: [Int32: [Int32: Int]] = [:]
         for (pid, image) in processes {
@@ -21,7 +21,7 @@ struct PollTargets {
             }
         }
         self.tables = tables
-        kept = Set(tables.values.flatMap(\.values)).sorted()
+        self.kept = kept.sorted()
     }
 
     func find() throws(KernelError) {

@@ -13,9 +13,8 @@ enum SocketContent {
     ///
     /// - Parameters:
     ///   - canEnd: whether nothing more can come, so that an empty reading is the end rather than an empty message.
-    ///   - inside: from a process's number to the one that it has in the sandbox.
     static func read(
-        _ socket: borrowing OwnedFD, hasMessages: Bool, canEnd: Bool, inside: (Int32) -> Int32?
+        _ socket: borrowing OwnedFD, hasMessages: Bool, canEnd: Bool, _ context: CaptureContext
     ) throws(ResourceError) -> [SocketMessageImage] {
         let (before, isEmpty) = try kernel { () throws(KernelError) in
             (try socket.integerOption(SOL_SOCKET, peekOffset) ?? -1, try socket.pollNow() & Int32(POLLIN) == 0)
@@ -24,7 +23,7 @@ enum SocketContent {
         try kernel { () throws(KernelError) in try socket.setIntegerOption(SOL_SOCKET, peekOffset, to: 0) }
         let messages: [SocketMessageImage]
         do throws(ResourceError) {
-            messages = try readAll(socket, hasMessages, canEnd, inside)
+            messages = try readAll(socket, hasMessages, canEnd, context)
         } catch {
             // What failed here is why the capture fails.
             try? socket.setIntegerOption(SOL_SOCKET, peekOffset, to: before)
@@ -35,21 +34,25 @@ enum SocketContent {
     }
 
     private static func readAll(
-        _ socket: borrowing OwnedFD, _ hasMessages: Bool, _ canEnd: Bool, _ inside: (Int32) -> Int32?
+        _ socket: borrowing OwnedFD, _ hasMessages: Bool, _ canEnd: Bool, _ context: CaptureContext
     ) throws(ResourceError) -> [SocketMessageImage] {
         var messages: [SocketMessageImage] = []
         while true {
             let next = try kernel { () throws(KernelError) in try socket.peek(upTo: readingSize) }
             guard let next else { return messages }
             if next.bytes.isEmpty && (!hasMessages || canEnd) { return messages }
-            if next.hasDescriptors { throw .unsupported("descriptors are under way in it") }
             if hasMessages && next.isCut { throw .unsupported("a message of more than 1 MiB lies in it") }
-            let process = next.credentials.flatMap { inside($0.pid) }
-            if process != nil && hasMessages && next.bytes.count > remoteLimit {
-                throw .unsupported("a message of more than 32 KiB that names its sender lies in it")
+            let process = next.credentials.flatMap { context.insidePid(of: $0.pid) }
+            if (process != nil || next.hasDescriptors) && hasMessages && next.bytes.count > remoteLimit {
+                throw .unsupported("a message of more than 32 KiB that names its sender or has descriptors lies in it")
+            }
+            var descriptors: [Int] = []
+            while let descriptor = next.takeNextDescriptor() {
+                descriptors.append(try context.description(underWay: descriptor))
             }
             messages.append(
-                SocketMessageImage(content: Blob(next.bytes), sender: Blob(next.sender), process: process))
+                SocketMessageImage(
+                    content: Blob(next.bytes), sender: Blob(next.sender), process: process, descriptors: descriptors))
         }
     }
 }

@@ -35,7 +35,7 @@ struct SocketRelations {
             do throws(ResourceError) {
                 image.received = try SocketContent.read(
                     socket.descriptor, hasMessages: image.hasMessages, canEnd: image.isUnix && image.shutdown & 1 != 0,
-                    inside: context.insidePid)
+                    context)
             } catch {
                 guard case .unsupported(let reason) = error else { throw error }
                 throw .unsupported("it has a socket that cannot be kept: \(reason) (descriptor \(socket.number))")

@@ -57,6 +57,8 @@ struct SocketMessageImage: Codable, Sendable {
     var sender: Blob
     /// The sender's process in the sandbox, where the message tells it.
     var process: Int32?
+    /// What is under way with it, indexes into `TreeImage.descriptions`.
+    var descriptors: [Int] = []
 }
 
 struct BoundFileImage: Codable, Sendable {

@@ -26,9 +26,13 @@ final class SocketRestore {
         self.context = context
         self.processes = processes
         var images: [Int: SocketImage] = [:]
-        let used = Set(processes.flatMap { $0.image.descriptors.map(\.description) })
-        for index in used {
-            if case .socket(let image) = context.tree.descriptions[index].kind { images[index] = image }
+        var rest = processes.flatMap { $0.image.descriptors.map(\.description) }
+        while let index = rest.popLast() {
+            guard images[index] == nil, case .socket(let image) = context.tree.descriptions[index].kind else {
+                continue
+            }
+            images[index] = image
+            rest += image.received.flatMap(\.descriptors)
         }
         self.images = images
     }
@@ -127,22 +131,34 @@ final class SocketRestore {
 
     /// Sends a message in the name of the process that it tells of.
     func send(_ message: SocketMessageImage, through sender: OpenSocket, to address: [UInt8] = []) throws(KernelError) {
-        guard let pid = message.process, processes.contains(where: { $0.image.pid == pid }) else {
+        let names = processes.contains { $0.image.pid == message.process }
+        if !names && message.descriptors.isEmpty {
             return try sendAll(message.content.bytes, through: sender, to: address)
         }
-        let process = process(pid)
+        let process = process(message.process)
         try lend(sender, to: process) { number throws(KernelError) in
+            var descriptors = try process.take(try message.descriptors.map(descriptor))
             var rest = message.content.bytes[...]
             repeat {
                 let part = Array(rest.prefix(SocketContent.remoteLimit))
-                var batch = CallBatch(process.remote, on: process.leader)
-                let places = try batch.place([part, address])
+                var calls = process.calls
                 let withoutWaiting: UInt64 = 0x4040  // MSG_DONTWAIT, MSG_NOSIGNAL
-                let (place, length) = address.isEmpty ? (0, 0) : (places[1], UInt64(address.count))
-                try batch.add(.sendto, [number, places[0], UInt64(part.count), withoutWaiting, place, length])
-                rest = rest.dropFirst(Int(try batch.finish()[0]))
+                let header = try RemoteMessage(content: part, address: address, descriptors: descriptors).place(
+                    in: &calls)
+                try calls.add(.sendmsg, [number, header, withoutWaiting])
+                rest = rest.dropFirst(Int(try calls.finish()[0]))
+                // They go with the first part.
+                for descriptor in descriptors { try calls.add(.close, [descriptor]) }
+                try calls.finish()
+                descriptors = []
             } while !rest.isEmpty
         }
+    }
+
+    /// The engine's descriptor of a description that is sent.
+    private func descriptor(_ index: Int) throws(KernelError) -> Int32 {
+        if let socket = made[index] { return socket.descriptor.rawValue }
+        return try context.descriptor(of: index)
     }
 
     private func sendAll(_ bytes: [UInt8], through sender: OpenSocket, to address: [UInt8]) throws(KernelError) {

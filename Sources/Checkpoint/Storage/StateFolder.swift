@@ -5,7 +5,7 @@ import Kernel
 /// Nobody may write to it while it is being written here, nor ever after; it may be removed at any time.
 public final class StateFolder: Sendable {
     /// Raised when an older engine could misread what a newer one writes.
-    private static let header = Array("isorun runtime state 5\n".utf8)
+    private static let header = Array("isorun runtime state 6\n".utf8)
     private static let stateName: FilePath = "state"
     private static let checksumSize = 8
 
