@@ -229,6 +229,15 @@ class Bench:
 
             measured = median_of(max(3, self.runs // count), fork, clear) / count
             self.rows.append(row(f"fork of {count}, per child", measured, below=2, yardstick=self.mark("clone3")))
+        count = 1
+
+        def write():
+            clear()
+            wire.exec(box, "echo z > /root/file")
+
+        # What was written has to become a layer first.
+        measured = median_of(self.runs, fork, write)
+        self.rows.append(row("fork of 1 after a write", measured, below=2, yardstick=self.mark("clone3")))
 
     def images(self, wire: Wire) -> None:
         """An image of 300 MB against tar, and creates from it against those from the host image."""
