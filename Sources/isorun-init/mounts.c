@@ -5,6 +5,7 @@
 #include <linux/fcntl.h>
 #include <linux/mount.h>
 
+#define EXISTS 0 // F_OK of access(2), from <unistd.h>
 #define UMOUNT_DETACH 2 // MNT_DETACH of umount(2), which <linux/mount.h> leaves out
 
 // What Docker and runc hide or make read-only, for the same reasons: these leak or change the host's state.
@@ -37,8 +38,10 @@ static long make_file(const char *path) {
     return fd < 0 ? fd : SYSCALL(__NR_close, fd);
 }
 
-// Binds what is at `source` onto `target`, with mount attributes. A source that this kernel lacks is no failure.
+// Binds what is at `source` onto `target`, with mount attributes. A source or target that this kernel lacks is no failure.
 static long bind(const char *source, const char *target, uint64_t attributes, int recursive) {
+    // Asked first: a copy that finds no place goes by a grace period of RCU (fs/namespace.c, dissolve_on_fput).
+    if (SYSCALL(__NR_faccessat, AT_FDCWD, target, EXISTS) == -ENOENT) return 0;
     unsigned depth = recursive ? AT_RECURSIVE : 0;
     long tree = SYSCALL(__NR_open_tree, AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | depth);
     if (tree < 0) return tree == -ENOENT ? 0 : tree;
@@ -46,7 +49,7 @@ static long bind(const char *source, const char *target, uint64_t attributes, in
     long result = SYSCALL(__NR_mount_setattr, tree, "", AT_EMPTY_PATH | depth, &change, sizeof change);
     if (result >= 0) result = SYSCALL(__NR_move_mount, tree, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH);
     SYSCALL(__NR_close, tree);
-    return result == -ENOENT ? 0 : result;
+    return result;
 }
 
 // Covers a folder with an empty one. A folder that this kernel lacks is no failure.
