@@ -220,6 +220,28 @@ class VictimTests(FaultTestCase):
                 self.assertEqual(len(self.running(again)), len(self.running(box)))
                 self.end_engine()
 
+    def test_a_mapped_file_that_is_deleted_as_soon_as_its_process_runs_again(self):
+        go = os.path.join(self.folder, "go")
+        engine = self.engine_with("capture.released", f"wait:{go}")
+        first = engine.create()
+        first.output("cp /usr/bin/sleep /root/own-sleep")
+        # Restored, it has the file in a layer of its history.
+        box = engine.restore(first.snapshot())
+        box.output("/root/own-sleep 1000 > /dev/null 2>&1 &")
+        request = box.send("sandbox/snapshot", runtime="require")
+        self.eventually(lambda: os.path.isdir(go + ".reached"), message="the point is not reached")
+        (pid,) = [pid for pid in processes.descendants(engine.launcher_pid)
+                  if "own-sleep 1000" in processes.describe(pid) and not self.is_frozen_copy(pid)]
+        os.remove(f"/proc/{pid}/root/root/own-sleep")
+        open(go, "w").close()
+        restored = engine.restore(request.result(30))
+        inside = restored.output("pidof own-sleep").strip()
+        self.assertEqual(restored.output(f"readlink /proc/{inside}/exe"), "/root/own-sleep\n")
+
+    def is_frozen_copy(self, pid: int) -> bool:
+        with open(f"/proc/{pid}/status") as status:
+            return "\nState:\tt" in status.read()  # held by the engine
+
     def youngest(self, engine) -> int:
         """The youngest of the family, which has no children, in the host's numbering."""
         return max(pid for pid in processes.descendants(engine.launcher_pid)

@@ -7,6 +7,7 @@ final class TreeCapture {
     /// Those that are kept, beside their images.
     private var kept: [(process: HeldProcess, image: ProcessImage)] = []
     private var frozen: [Int32: FrozenMemory] = [:]
+    private var mappedFiles: MappedFiles?
     /// What the capture before has left.
     private let former: CaptureHistory.Moment?
     /// By the processes' numbers inside, as all here.
@@ -183,6 +184,9 @@ final class TreeCapture {
         do throws(KernelError) {
             context.tree.sharedFolder = try SharedFolder.capture(in: context.root)
             try unreadTerminals.take()
+            // Here, because a name may lead to another file, or to none, as soon as the processes run again.
+            let paths = kept.map(\.image.memory).flatMap { memory in memory.lastingFiles.map { memory.files[$0] } }
+            mappedFiles = try MappedFiles(paths, in: context.root)
             context.tree.systemV = try SystemVObjects.capture(in: context.request.initPid)
             try FaultPoint.captureFrozen.pass()
         } catch {
@@ -215,8 +219,8 @@ final class TreeCapture {
             }
             context.tree.processes = kept.map(\.image)
             context.tree.host = .current
-            let paths = kept.map(\.image.memory).flatMap { memory in memory.lastingFiles.map { memory.files[$0] } }
-            return try FrozenTree(context.tree, frozen, MappedFiles(paths, in: context.root))
+            guard let mappedFiles else { preconditionFailure("a capture is frozen before it is finished") }
+            return try FrozenTree(context.tree, frozen, mappedFiles)
         } catch {
             throw .kernel(error)
         }
