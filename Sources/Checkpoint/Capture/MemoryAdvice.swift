@@ -14,23 +14,39 @@ enum MemoryAdvice {
     // Of madvise(2).
     static let dontFork: UInt64 = 10
     static let doFork: UInt64 = 11
+    static let wipeOnFork: UInt64 = 18
+    static let keepOnFork: UInt64 = 19
 
     /// Adds to what is known already; of a fork, for it has no area that must not be forked.
     static func read(of process: Int32, into layout: inout MemoryLayoutImage) throws(KernelError) {
-        var advice: [UInt64: AreaImage.Advice] = [:]
-        var start: UInt64 = 0
+        let advised = try advisedAreas(of: process)
+        var position = 0
+        for index in layout.areas.indices {
+            let start = layout.areas[index].start
+            while position < advised.count, advised[position].range.upperBound <= start { position += 1 }
+            // The process may have one area where several of the layout lie.
+            guard position < advised.count, advised[position].range.contains(start) else { continue }
+            layout.areas[index].advice.formUnion(advised[position].advice)
+        }
+    }
+
+    private static func advisedAreas(
+        of process: Int32
+    ) throws(KernelError) -> [(range: Range<UInt64>, advice: AreaImage.Advice)] {
+        var areas: [(range: Range<UInt64>, advice: AreaImage.Advice)] = []
+        var range: Range<UInt64> = 0..<0
         var cursor = ByteCursor(try ProcFS.readBytes("/proc/\(process)/smaps"))
         while !cursor.isAtEnd {
             // Only an area's first line begins with a number.
-            if let address = cursor.number(radix: 16) { start = address }
+            if let start = cursor.number(radix: 16), cursor.skip("-"), let end = cursor.number(radix: 16) {
+                range = start..<end
+            }
             if cursor.next == UInt8(ascii: "V"), cursor.word().elementsEqual("VmFlags:".utf8) {
-                advice[start] = flags(&cursor)
+                areas.append((range, flags(&cursor)))
             }
             _ = cursor.line()
         }
-        for index in layout.areas.indices {
-            if let flags = advice[layout.areas[index].start] { layout.areas[index].advice.formUnion(flags) }
-        }
+        return areas
     }
     private static func flags(_ cursor: inout ByteCursor) -> AreaImage.Advice {
         var advice: AreaImage.Advice = []

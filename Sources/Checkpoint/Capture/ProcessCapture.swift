@@ -78,20 +78,22 @@ struct ProcessCapture {
         // A fork forgets it, so that it must be learned here.
         if process.status.hasLockedMemory { try MemoryAdvice.read(of: process.pid, into: &layout) }
         let frozen = try fork(&layout)
-        try fillWiped(frozen, layout)
+        try fillWiped(frozen, &layout)
         return frozen
     }
 
-    /// A fork finds areas empty for which the program has asked that (MADV_WIPEONFORK): the copy gets their content.
-    private func fillWiped(_ frozen: FrozenMemory, _ layout: MemoryLayoutImage) throws(KernelError) {
+    /// A fork finds areas empty for which the program has asked that (MADV_WIPEONFORK): the copy gets their content, and the layout
+    /// learns of it.
+    private func fillWiped(_ frozen: FrozenMemory, _ layout: inout MemoryLayoutImage) throws(KernelError) {
         let stepSize: UInt64 = 1 << 20
         let own = try PageMap(of: process.pid)
         let copied = try PageMap(of: frozen.pid)
         let copy = try ProcessMemory(of: frozen.pid)
         // /proc/PID/maps does not tell which they are; but nothing else has pages of its own and none in a fork.
-        for area in layout.areas where area.content == .anonymous {
+        for (index, area) in layout.areas.enumerated() where area.content == .anonymous {
             if try copied.hasOwnPages(in: area.range) { continue }
             for pages in try own.ownPages(in: area.range) {
+                layout.areas[index].advice.insert(.wipedOnFork)
                 for start in stride(from: pages.lowerBound, to: pages.upperBound, by: Int(stepSize)) {
                     let size = Int(min(stepSize, pages.upperBound - start))
                     try copy.write(try remote.memory.read(size, at: start), at: start)

@@ -212,7 +212,7 @@ final class TreeCapture {
             for index in kept.indices {
                 guard let memory = frozen[kept[index].image.pid] else { continue }
                 do throws(KernelError) {
-                    try MemoryAdvice.read(of: memory.pid, into: &kept[index].image.memory)
+                    try memory.readAdvice(into: &kept[index].image.memory)
                 } catch {
                     throw error.of(kept[index].image)
                 }
