@@ -91,6 +91,7 @@ extension SandboxManager {
                     record: record, config: config, status: .creating, incarnation: incarnation,
                     runtimeReport: processes?.report),
                 createMs: (ContinuousClock.now - begun).milliseconds, supervision)
+            if let processes { runtimes.keep(processes.state, asBaseOf: record.id) }
             isBorn = true
             register(sandbox)
             change(sandbox, to: .running)

@@ -9,10 +9,10 @@ extension SandboxManager {
         public let uptimeMs: Double
     }
 
-    /// Adds up what a life of a sandbox has used, and forgets what was kept for forks of it.
+    /// Adds up what a life of a sandbox has used, and forgets what was kept for captures of it.
     private func end(_ sandbox: Sandbox, _ incarnation: Incarnation) {
         sandbox.retire(incarnation)
-        runtimes.dropForks(of: sandbox.state.withLock { $0.record.id })
+        runtimes.dropBase(of: sandbox.state.withLock { $0.record.id })
     }
 
     /// Ends every process and removes the files. Commands under way fail with what they had printed.
@@ -208,6 +208,7 @@ extension SandboxManager {
                 }
                 return previous
             }
+            if let processes { runtimes.keep(processes, asBaseOf: record.id) }
             if let incarnation { watch(incarnation, of: sandbox) }
             former.processTable.cutOff()
             let table = incarnation?.processTable

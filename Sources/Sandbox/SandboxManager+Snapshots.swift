@@ -78,7 +78,7 @@ extension SandboxManager {
     ) throws(SandboxError) -> (children: [Sandbox], pauseMs: Double) {
         let captured = try capture(sandbox, runtime, isStored: false)
         let (record, config) = sandbox.state.withLock { ($0.record, $0.config) }
-        if let runtime = captured.runtime { runtimes.keep(runtime.state, ofForks: record.id) }
+        if let runtime = captured.runtime { runtimes.keep(runtime.state, asBaseOf: record.id) }
         let configs = overrides.map { config.descended(from: sandbox.id, origin: .sandbox(sandbox.id), $0) }
         let processes = captured.runtime.map { (state: $0.state, of: sandbox.id, report: captured.report) }
         // The first child's record brings the layer with it that all stand on.

@@ -2,6 +2,7 @@
 
 import os
 
+from harness import processes
 from harness.programs import Probe
 from harness.runtime import RuntimeTestCase
 
@@ -68,17 +69,43 @@ class ChangedMemoryTests(RuntimeTestCase):
             probe.in_sandbox(other.restore(snapshot)).check(f"restored from snapshot {number}")
 
     def test_a_second_snapshot_takes_as_much_room_as_has_changed(self):
+        box = self.start_hoarder()
+        first = box.snapshot(runtime="require", durable=True)
+        taken = self.room_taken()
+        self.assertGreater(taken, MEGABYTES << 20)
+        self.change(box, 0)
+        box.snapshot(runtime="require", durable=True)
+        self.assertLess(self.room_taken() - taken, MEGABYTES << 20 >> 2)
+        # What comes from a snapshot differs from that, and from nothing else.
+        box.rollback(first, runtime="require")
+        for restored in (self.engine.restore(first, runtime="require"), box):
+            taken = self.room_taken()
+            self.change(restored, 0)
+            restored.snapshot(runtime="require", durable=True)
+            self.assertLess(self.room_taken() - taken, MEGABYTES << 20 >> 2)
+
+    def test_a_fork_of_a_fork_shares_the_memory_of_all(self):
+        """Each capture builds upon what its sandbox was itself forked from."""
+        box = self.start_hoarder()
+        for number in range(3):
+            child = self.forked_whole(box, 1)[0]
+            box.destroy()
+            self.change(child, number)
+            box = child
+        self.forked_whole(box, 1)
+        pids = [self.engine.launcher_pid, *processes.descendants(self.engine.launcher_pid)]
+        self.assertLess(sum(processes.memory_kib(pid, "Pss") for pid in pids), (MEGABYTES << 10) * 1.5)
+
+    def start_hoarder(self):
         box = self.engine.create()
         box.write("/tmp/hoarder.py", HOARDER)
         box.output("setsid /usr/bin/python3 /tmp/hoarder.py </dev/null >/dev/null 2>&1 &")
         box.wait_until("test -e /tmp/ready")
-        box.snapshot(runtime="require", durable=True)
-        first = self.room_taken()
-        self.assertGreater(first, MEGABYTES << 20)
-        box.output("touch /tmp/change-0")
-        box.wait_until("test -e /tmp/changed-0")
-        box.snapshot(runtime="require", durable=True)
-        self.assertLess(self.room_taken() - first, MEGABYTES << 20 >> 2)
+        return box
+
+    def change(self, box, number: int) -> None:
+        box.output(f"touch /tmp/change-{number}")
+        box.wait_until(f"test -e /tmp/changed-{number}")
 
     def room_taken(self) -> int:
         """By the store, in bytes; a file with several names counts once."""

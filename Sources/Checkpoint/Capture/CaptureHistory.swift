@@ -1,8 +1,8 @@
 import Synchronization
 
-/// What the last capture of a sandbox has left for the next one, so that it copies only what has changed.
+/// What the last capture or restore of a sandbox's processes has left for the next capture, so that it copies only what has changed.
 public final class CaptureHistory: Sendable {
-    /// The moment of a capture.
+    /// The moment of a capture, or of a restore, when all is as it was captured.
     struct Moment: Sendable {
         /// Gone when nobody has kept it: then memory is copied whole.
         weak var state: RuntimeState?

@@ -75,7 +75,7 @@ struct Inheritance {
         var kept: [Range<UInt64>] = []
         var reprotected: [AreaImage] = []
         for area in layout.areas where area.isPrivate {
-            let stays = former.areas.filter { area.continues($0, layout.files, former.files) }
+            let stays = former.areas.filter { area.continues($0, in: layout, former) }
             kept += stays.map { $0.range.clamped(to: area.range) }
             if stays.contains(where: { $0.protection != area.protection }) { reprotected.append(area) }
         }
@@ -94,14 +94,19 @@ extension AreaImage {
     var range: Range<UInt64> { start..<end }
 
     /// Whether a part of the other area, captured earlier, may have become part of this one: they overlap and show the same. Of deleted
-    /// files nothing tells that: all their pages are taken, also those that nobody has written, whose changes nobody tracks.
-    fileprivate func continues(_ other: AreaImage, _ files: [String], _ otherFiles: [String]) -> Bool {
+    /// files nothing tells that: all their pages are taken, also those that nobody has written, whose changes nobody tracks. A file that
+    /// was the sandbox's own, and lies in a layer beneath in a sandbox that was restored, is not in the template yet.
+    fileprivate func continues(
+        _ other: AreaImage, in layout: MemoryLayoutImage, _ otherLayout: MemoryLayoutImage
+    ) -> Bool {
         guard other.isPrivate, range.overlaps(other.range) else { return false }
         switch (content, other.content) {
         case (.anonymous, .anonymous):
             return advice.ofMapping == other.advice.ofMapping
         case (.file(let index), .file(let otherIndex)):
-            return files[index] == otherFiles[otherIndex] && offset &- start == other.offset &- other.start
+            return layout.files[index] == otherLayout.files[otherIndex]
+                && layout.ownFiles.contains(index) == otherLayout.ownFiles.contains(otherIndex)
+                && offset &- start == other.offset &- other.start
         default: return false
         }
     }

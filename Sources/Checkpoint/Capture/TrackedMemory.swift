@@ -40,6 +40,18 @@ final class TrackedMemory: Sendable {
         }
     }
 
+    /// Tracks a restored process, whose memory is as it was captured, from its first moment on.
+    ///
+    /// - Returns: nil where that cannot be had.
+    static func begin(in process: RestoringProcess) throws(KernelError) -> TrackedMemory? {
+        let pid = process.remote.pid
+        let startTime = ProcessStatistics(try ProcFS.read("/proc/\(pid)/stat")).startTime
+        guard let tracked = try begin(in: process.remote, on: process.leader, startTime: startTime),
+            (try? tracked.takeWrites(of: pid, in: process.image.memory)) != nil
+        else { return nil }
+        return tracked
+    }
+
     func isOf(startTime: UInt64) -> Bool { self.startTime == startTime }
 
     /// The pages of a held process that were written since the last call, all those with content the first time. From now on they are

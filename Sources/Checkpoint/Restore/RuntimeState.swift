@@ -116,7 +116,8 @@ public final class RuntimeState: Sendable {
         try Thread.run(name: "restore") { [self] () throws(CheckpointError) in
             let pages = try templates(target)
             do throws(KernelError) {
-                try TreeRestore(tree, pages, target).perform(beforeRunning)
+                let tracked = try TreeRestore(tree, pages, target).perform(beforeRunning)
+                target.history.note(CaptureHistory.Moment(state: self, tracked: tracked))
             } catch {
                 throw .kernel(error)
             }

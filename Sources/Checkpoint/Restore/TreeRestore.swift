@@ -20,7 +20,10 @@ struct TreeRestore {
     }
 
     /// - Parameter beforeRunning: called when all is there and nothing runs yet; when it fails, so does the restore.
-    func perform(_ beforeRunning: (RestoredRuntime) throws(KernelError) -> Void) throws(KernelError) {
+    /// - Returns: what tracks the writes of the processes, by their numbers inside.
+    func perform(
+        _ beforeRunning: (RestoredRuntime) throws(KernelError) -> Void
+    ) throws(KernelError) -> [Int32: TrackedMemory] {
         let maker = ProcessMaker(context, templates: pages.mapValues(\.template), target: target)
         do throws(KernelError) {
             try maker.makeAll()
@@ -28,10 +31,11 @@ struct TreeRestore {
             try SharedFolder.restore(tree.sharedFolder, in: context.root)
             try SystemVObjects.restore(tree.systemV)
             for process in maker.made { context.pids[process.image.pid] = process.remote.pid }
-            try complete(maker.made)
+            let tracked = try complete(maker.made)
             try beforeRunning(RestoredRuntime(engineEnds: try context.takeEngineEnds(), pids: context.pids))
             try FaultPoint.restoreConnected.pass()
             release(maker.made)
+            return tracked
         } catch {
             // Half of a process must not run for a moment.
             for process in maker.made.reversed() { process.leader.kill() }
@@ -39,7 +43,7 @@ struct TreeRestore {
         }
     }
 
-    private func complete(_ processes: [RestoringProcess]) throws(KernelError) {
+    private func complete(_ processes: [RestoringProcess]) throws(KernelError) -> [Int32: TrackedMemory] {
         for process in processes {
             guard let origin = process.origin, let own = pages[process.image.pid] else { continue }
             try MemoryRestore(process: process, template: own.template, discarded: own.discarded, context: context)
@@ -66,12 +70,23 @@ struct TreeRestore {
         }
         try restoreSignalOwners(living)
         try FaultPoint.restoreThreads.pass()
+        var tracked: [Int32: TrackedMemory] = [:]
+        for process in living where ownMemory(of: process) >= TrackedMemory.leastMemory {
+            tracked[process.image.pid] = try TrackedMemory.begin(in: process)
+        }
         for process in processes where process.image.zombieStatus != nil { try end(process) }
         // Children before their parents, which are told of a child's stop.
         for process in living.reversed() where process.image.stoppedBy != nil { try stop(process, among: living) }
         for process in living where process.image.stoppedBy == nil {
             try finish(process, among: living)
         }
+        return tracked
+    }
+
+    /// About how much memory a process has for itself, in bytes: what of its origin's it has given up counts too.
+    private func ownMemory(of process: RestoringProcess) -> UInt64 {
+        let own = pages[process.image.pid].map { PageSet($0.template.runs).size } ?? 0
+        return own + (process.origin.map(ownMemory) ?? 0)
     }
 
     private func restoreSignalOwners(_ processes: [RestoringProcess]) throws(KernelError) {

@@ -82,7 +82,7 @@ extension Incarnation {
             try state.restore(
                 into: RestoreTarget(
                     initPid: namespaces.process.pid, controlGroups: namespaces.controlGroup.birthplaces, filter: filter,
-                    waitForRoot: { [self] in settle() })
+                    history: captureHistory, waitForRoot: { [self] in settle() })
             ) { [self] restored throws(KernelError) in
                 for record in table.processes { try reconnect(record, EngineEndName.ends(of: record, in: restored)) }
             }

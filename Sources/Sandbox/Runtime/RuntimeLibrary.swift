@@ -8,8 +8,8 @@ import Synchronization
 final class RuntimeLibrary: Sendable {
     private enum Key: Hashable {
         case snapshot(SnapshotID)
-        /// The last fork of a sandbox, which the next one builds upon.
-        case fork(SandboxID)
+        /// What a sandbox was last forked from, or restored to: its next capture builds upon that.
+        case base(SandboxID)
     }
 
     private struct Entry {
@@ -61,9 +61,9 @@ final class RuntimeLibrary: Sendable {
         shelf.withLock { place(state, .snapshot(snapshot), isDispensable: false, on: &$0) }
     }
 
-    /// Keeps the state that children were forked from, instead of an earlier one.
-    func keep(_ state: RuntimeState, ofForks sandbox: SandboxID) {
-        shelf.withLock { place(state, .fork(sandbox), isDispensable: true, on: &$0) }
+    /// Keeps the state that a sandbox was last forked from or restored to, instead of an earlier one.
+    func keep(_ state: RuntimeState, asBaseOf sandbox: SandboxID) {
+        shelf.withLock { place(state, .base(sandbox), isDispensable: true, on: &$0) }
     }
 
     private func place(_ state: RuntimeState, _ key: Key, isDispensable: Bool, on shelf: inout Shelf) {
@@ -81,17 +81,29 @@ final class RuntimeLibrary: Sendable {
 
     func drop(_ snapshot: SnapshotID) { shelf.withLock { $0.entries[.snapshot(snapshot)] = nil } }
 
-    /// Forgets what is kept for forks of a sandbox that is gone or runs no more.
-    func dropForks(of sandbox: SandboxID) { shelf.withLock { $0.entries[.fork(sandbox)] = nil } }
+    /// Forgets what is kept for captures of a sandbox that is gone or runs no more.
+    func dropBase(of sandbox: SandboxID) { shelf.withLock { $0.entries[.base(sandbox)] = nil } }
 
     private func makeRoom(_ shelf: inout Shelf) {
-        var total = shelf.entries.values.reduce(UInt64(0)) { $0 + $1.state.memoryBytes }
+        // All children of a fork have one state.
+        var holders: [ObjectIdentifier: Int] = [:]
+        var total: UInt64 = 0
+        for entry in shelf.entries.values {
+            let state = ObjectIdentifier(entry.state)
+            if holders[state] == nil { total += entry.state.memoryBytes }
+            holders[state, default: 0] += 1
+        }
         let byAge = shelf.entries.filter(\.value.isDispensable).sorted { $0.value.lastUse < $1.value.lastUse }
         // The newest stays: it is what is being used.
         for (key, entry) in byAge
-        where (total > budget || shelf.entries.count > Self.countLimit) && entry.lastUse != shelf.clock {
+        where (total > budget || holders.count > Self.countLimit) && entry.lastUse != shelf.clock {
             shelf.entries[key] = nil
-            total -= entry.state.memoryBytes
+            let state = ObjectIdentifier(entry.state)
+            holders[state, default: 1] -= 1
+            if holders[state] == 0 {
+                holders[state] = nil
+                total -= entry.state.memoryBytes
+            }
         }
     }
 }
