@@ -150,6 +150,21 @@ time.sleep(1000)
 """
 
 
+#: Puts more files under way than the engine keeps copies of, each of which nobody has open.
+FLOOD = r"""
+import os, resource, socket, sys, time
+limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+sender, receiver = socket.socketpair()
+for _ in range(6):
+    files = [os.open("/dev/null", os.O_RDONLY) for _ in range(200)]
+    socket.send_fds(sender, [b"x"], files)
+    for file in files: os.close(file)
+print("ready", flush=True)
+time.sleep(1000)
+"""
+
+
 class LiveSocketTests(EngineTestCase):
     def started(self, program: str):
         box = self.engine.create()
@@ -198,3 +213,11 @@ class LiveSocketTests(EngineTestCase):
         self.assertIn("a raw socket", str(error))
         dropped = box.snapshot(runtime="auto")["runtime"]["dropped"]
         self.assertIn("descriptor", dropped[0]["reason"])
+
+    def test_a_flood_of_descriptors_under_way_is_refused_by_name(self):
+        box = self.engine.create()
+        process = box.launch(["/usr/bin/python3", "-c", FLOOD])
+        process.attach()
+        process.wait_for_output("ready\n")
+        dropped = box.snapshot(runtime="auto")["runtime"]["dropped"]
+        self.assertIn("more than 1024 files are under way that nobody has open", dropped[0]["reason"])

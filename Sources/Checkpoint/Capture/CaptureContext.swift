@@ -106,17 +106,26 @@ final class CaptureContext {
         init(_ descriptor: consuming OwnedFD) { self.descriptor = descriptor }
     }
 
-    /// The open file description behind a copy of a descriptor that is under way in a socket. The copy is kept, for others to be
-    /// compared with it.
+    /// The open file description behind a copy of a descriptor that is under way in a socket. Where nothing else leads to it, the copy
+    /// is kept, for others to be compared with it.
     func description(underWay descriptor: consuming OwnedFD) throws(ResourceError) -> Int {
         let copy = UnderWay(descriptor)
-        underWay.append(copy)
         let view = try kernel { () throws(KernelError) in
             try DescriptorView(process: getpid(), number: copy.descriptor.rawValue)
         }
         if view.target == "anon_inode:[eventpoll]" { throw .unsupported("an epoll set is under way in it") }
-        return try description(behind: view)
+        let known = tree.descriptions.count
+        let index = try description(behind: view)
+        if index < known { return index }
+        if underWay.count == Self.underWayLimit {
+            throw .unsupported("more than \(Self.underWayLimit) files are under way that nobody has open")
+        }
+        underWay.append(copy)
+        return index
     }
+
+    /// Each takes one of the engine's own descriptors, which all sandboxes share.
+    private static let underWayLimit = 1024
 
     /// What its process closes must not live on in the engine's hands: nobody is asked any more.
     func forgetCopies() {
