@@ -6,6 +6,7 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 int ck_epoll_create(void) { return epoll_create1(EPOLL_CLOEXEC); }
@@ -67,4 +68,20 @@ int ck_signalfd_read(int fd) {
         return -1;
     }
     return (int)info.ssi_signo;
+}
+
+int ck_clockfd(void) {
+    int fd = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+    // In the year 2242: only that it is cancelled matters.
+    struct itimerspec setting = {.it_value.tv_sec = 1LL << 33};
+    if (fd >= 0 && timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &setting, NULL) != 0) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+int ck_clockfd_read(int fd) {
+    uint64_t expirations;
+    return read(fd, &expirations, sizeof expirations) < 0 ? -1 : 0;
 }

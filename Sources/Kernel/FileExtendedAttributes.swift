@@ -29,6 +29,11 @@ extension OwnedFD {
         }
     }
 
+    public func removeExtendedAttribute(_ name: FilePath) throws(KernelError) {
+        // unsafe: the kernel reads the name within the call.
+        try check("fremovexattr", name.description) { unsafe name.withCString { unsafe fremovexattr(rawValue, $0) } }
+    }
+
     /// Runs a call that fills a buffer, with a larger one while it does not fit; nil when there is nothing to read.
     private func growingRead(
         _ call: String, _ body: (UnsafeMutablePointer<CChar>, Int) -> Int

@@ -18,6 +18,8 @@ public struct FileOpenFlags: OptionSet, Sendable {
     public static let noFollow = FileOpenFlags(rawValue: O_NOFOLLOW)
     public static let noControllingTerminal = FileOpenFlags(rawValue: O_NOCTTY)
     public static let nonBlocking = FileOpenFlags(rawValue: O_NONBLOCK)
+    /// Reading does not set the time of the last access; only for who owns the file or may act for its owner (open(2), O_NOATIME).
+    public static let noAccessTime = FileOpenFlags(rawValue: ck_O_NOATIME)
     /// Only a name for the file: no reading, no writing, no permission needed on the file (open(2), O_PATH).
     public static let pathOnly = FileOpenFlags(rawValue: ck_O_PATH)
 }
@@ -90,6 +92,18 @@ extension OwnedFD {
     public func reopen(_ flags: FileOpenFlags) throws(KernelError) -> OwnedFD {
         // The link leads to the open file itself, whatever its name has become meanwhile (proc_pid_fd(5)).
         try OwnedFD.open(FilePath(verbatim: "/proc/self/fd/\(rawValue)"), flags)
+    }
+
+    /// Opens an entry of this directory to copy it, without leaving a trace in it where that is allowed; symlinks are refused, and a fifo
+    /// that somebody has put there meanwhile is not waited for.
+    public func openToCopy(_ name: FilePath) throws(KernelError) -> OwnedFD {
+        let flags: FileOpenFlags = [.read, .noFollow, .nonBlocking]
+        do throws(KernelError) {
+            return try open(name, flags.union(.noAccessTime))
+        } catch {
+            guard error.errno == .notPermitted else { throw error }
+            return try open(name, flags)
+        }
     }
 
     /// Opens an entry of this directory that must be a directory itself, for reading; symlinks are refused.

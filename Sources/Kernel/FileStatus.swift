@@ -45,6 +45,15 @@ public struct FileTime: Hashable, Sendable {
         return FileTime(time)
     }
 
+    /// The present moment by the clock that the kernel stamps files with. It stands still for some milliseconds at a time: what is
+    /// changed from now on bears this time or a later one.
+    public static var nowForFiles: FileTime {
+        var time = Glibc.timespec()
+        // unsafe: the kernel fills the struct; CLOCK_REALTIME_COARSE is always there, so the call cannot fail.
+        _ = unsafe clock_gettime(CLOCK_REALTIME_COARSE, &time)
+        return FileTime(time)
+    }
+
     init(_ time: timespec) { nanoseconds = Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec) }
 
     var timespec: timespec {
@@ -72,6 +81,8 @@ public struct FileStatus: Sendable {
     public let representedDevice: UInt64
     public let accessed: FileTime
     public let modified: FileTime
+    /// When anything of the file was changed last, its content, names or metadata. Nobody can set it.
+    public let changed: FileTime
 
     init(_ status: stat) throws(KernelError) {
         guard let kind = FileKind(mode: status.st_mode) else {
@@ -90,6 +101,7 @@ public struct FileStatus: Sendable {
         representedDevice = UInt64(status.st_rdev)
         accessed = FileTime(status.st_atim)
         modified = FileTime(status.st_mtim)
+        changed = FileTime(status.st_ctim)
     }
 
     /// Names the inode among all mounted filesystems.

@@ -81,6 +81,7 @@ public struct Errno: RawRepresentable, Hashable, Sendable {
     public static let connectionRefused = Errno(rawValue: ECONNREFUSED)
     public static let inProgress = Errno(rawValue: EINPROGRESS)
     public static let addressInUse = Errno(rawValue: EADDRINUSE)
+    public static let cancelled = Errno(rawValue: ECANCELED)
     public static let illegalSeek = Errno(rawValue: ESPIPE)
 }
 

@@ -70,6 +70,16 @@ struct FileMetadata: Sendable {
         try file.setTimes(accessed: accessed, modified: modified)
     }
 
+    /// As `apply`, to what may have had other extended attributes before.
+    func replace(at file: borrowing OwnedFD) throws(KernelError) {
+        let wanted: CopyAttributes = needsAllAttributes ? .exact : .user
+        for name in try file.extendedAttributeNames()
+        where Self.isCopied(name, wanted) && !attributes.contains(where: { $0.name == name }) {
+            try file.removeExtendedAttribute(name)
+        }
+        try apply(to: file)
+    }
+
     private func set(_ attribute: (name: FilePath, value: [UInt8]), on file: borrowing OwnedFD) throws(KernelError) {
         do throws(KernelError) {
             try file.setExtendedAttribute(attribute.name, attribute.value)

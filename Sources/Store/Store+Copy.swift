@@ -13,43 +13,41 @@ public final class OwnFiles: Sendable {
     fileprivate init(_ upper: consuming OwnedFD) { self.upper = upper }
 
     /// - Parameter path: inside the sandbox, without symbolic links.
-    public func holds(_ path: String) throws(KernelError) -> Bool {
-        guard let path = FilePath("./" + path) else { return false }
+    public func holds(_ path: String) throws(KernelError) -> Bool { try identity(of: path) != nil }
+
+    /// - Parameter path: as of `holds`.
+    /// - Returns: nil when the file is none of these.
+    func identity(of path: String) throws(KernelError) -> FileIdentity? {
+        guard let path = FilePath("./" + path) else { return nil }
         do throws(KernelError) {
-            _ = try upper.open(path, [.pathOnly, .noFollow], resolving: [.beneath, .noSymlinks])
-            return true
+            return try upper.open(path, [.pathOnly, .noFollow], resolving: [.beneath, .noSymlinks]).status().identity
         } catch {
-            if [.noSuchFile, .notDirectory, .tooManyLinks].contains(error.errno) { return false }
+            if [.noSuchFile, .notDirectory, .tooManyLinks].contains(error.errno) { return nil }
             throw error
         }
     }
 }
 
 extension Store {
-    /// Copies the sandbox's upper, exactly, into a new layer: for a snapshot of a sandbox whose processes live on.
+    /// Copies the sandbox's upper, exactly, into a new layer.
     ///
-    /// Nothing may write to the sandbox's files meanwhile; the caller has frozen its processes.
-    /// - Throws: `cancelled`, `noSpace`, `kernel`. On failure nothing is left behind.
-    public func copyUpper(
-        of sandbox: SandboxRecord, isCancelled: @escaping @Sendable () -> Bool = { false }
-    ) throws(StoreError) -> StagedLayer {
-        let upper = try openUpper(of: sandbox)
-        let layer = LayerID.random()
-        var copied = TreeCopySummary()
-        try stagingFolder(layer.path) { (staged: borrowing OwnedFD) throws(StoreError) in
-            try onDisk { () throws(KernelError) in
-                try Manifest.write(
-                    LayerRecord(id: layer, createdAt: .now).json, as: StoreLayout.layerManifest, in: staged)
-                try staged.makeDirectory(StoreLayout.content, permissions: 0o700)
-            }
-            copied = try TreeCopier.copyContents(
-                of: upper, into: staged.openFolder(StoreLayout.content), TreeCopyOptions(isCancelled: isCancelled))
+    /// Nothing may write to the sandbox's files meanwhile.
+    /// - Throws: `notCopyable`, `noSpace`, `kernel`. On failure nothing is left behind.
+    public func copyUpper(of sandbox: SandboxRecord) throws(StoreError) -> StagedLayer {
+        let copy = try beginCopy(ofUpperOf: sandbox)
+        do throws(StoreError) {
+            return try copy.complete().layer
+        } catch {
+            try discard(copy)
+            throw error
         }
-        return StagedLayer(id: layer, copied: copied)
     }
 
     /// Removes a staged layer that came to nothing.
     public func discard(_ staged: StagedLayer) throws(StoreError) { try discardStaged(staged.id.path) }
+
+    /// Removes what was copied and came to nothing.
+    public func discard(_ copy: UpperCopy) throws(StoreError) { try discardStaged(copy.layer.path) }
 
     /// What tells the files that a sandbox has written itself from those of its image and its history.
     public func ownFiles(of sandbox: SandboxRecord) throws(StoreError) -> OwnFiles {

@@ -42,6 +42,7 @@ public final class Store: Sendable {
     /// Folders of files in `staging` that no sandbox uses yet, by their mount points.
     let spareFiles = Mutex<[[FilePath]: [FilesID]]>([:])
     let layerSizes = Mutex<[LayerID: Int64]>([:])
+    let clock: ClockChanges
 
     /// Opens the store at `path`, makes it if there is an empty folder or none, and removes what dead engines left:
     /// their running sandboxes and half-made objects. Unnamed layers stay until `collectGarbage`.
@@ -59,6 +60,7 @@ public final class Store: Sendable {
     private init(path: String, root: consuming OwnedFD) throws(StoreError) {
         self.path = path
         engine = .random()
+        clock = try onDisk { () throws(KernelError) in try ClockChanges() }
         engines = try root.openFolder(StoreLayout.engines)
         images = try root.openFolder(StoreLayout.images)
         references = try root.openFolder(StoreLayout.references)

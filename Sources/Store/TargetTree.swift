@@ -22,6 +22,8 @@ struct TargetTree: ~Copyable {
     private struct LinkedFile {
         let folder: Folder
         let name: FilePath
+        /// Whether this one was in the tree before it was written to.
+        let isKept: Bool
         var namesToCome: UInt64
     }
 
@@ -60,16 +62,40 @@ struct TargetTree: ~Copyable {
     /// Notes where a file with several names was made.
     mutating func remember(_ source: FileStatus, as name: FilePath) {
         guard source.linkCount > 1 else { return }
-        linked[source.identity] = LinkedFile(folder: folder, name: name, namesToCome: source.linkCount - 1)
+        linked[source.identity] = LinkedFile(
+            folder: folder, name: name, isKept: false, namesToCome: source.linkCount - 1)
+    }
+
+    /// Whether the copy of a file with several names has one already.
+    func knows(_ source: FileStatus) -> Bool { source.linkCount > 1 && linked[source.identity] != nil }
+
+    /// Notes a file that was in the tree before.
+    ///
+    /// - Returns: false, having noted nothing, when other names of it were made anew: what is here is not what they stand for.
+    mutating func keep(_ source: FileStatus, as name: FilePath) -> Bool {
+        guard source.linkCount > 1 else { return true }
+        let known = linked[source.identity]
+        if let known, !known.isKept { return false }
+        var first =
+            known ?? LinkedFile(folder: folder, name: name, isKept: true, namesToCome: source.linkCount)
+        first.namesToCome -= 1
+        linked[source.identity] = first.namesToCome > 0 ? first : nil
+        return true
     }
 
     /// Makes `name` a hard link to the copy of `source` if that was made already.
     mutating func linkIfKnown(_ source: FileStatus, as name: FilePath) throws(KernelError) -> Bool {
         guard source.linkCount > 1, var first = linked[source.identity] else { return false }
-        if first.folder === folder {
-            try cursor.current.link(first.name, to: name, in: cursor.current)
-        } else {
-            try open(first.folder).link(first.name, to: name, in: cursor.current)
+        do throws(KernelError) {
+            if first.folder === folder {
+                try cursor.current.link(first.name, to: name, in: cursor.current)
+            } else {
+                try open(first.folder).link(first.name, to: name, in: cursor.current)
+            }
+        } catch {
+            // Other trees have names of it too, as many as its filesystem allows.
+            guard error.errno == .tooManyHardLinks else { throw error }
+            return false
         }
         first.namesToCome -= 1
         linked[source.identity] = first.namesToCome > 0 ? first : nil

@@ -71,11 +71,26 @@ public enum TreeWalk {
                 frames[frames.count - 1].pending.reverse()
                 return
             }
-            var reader = try Self.reading(visitor) { () throws(KernelError) in try DirectoryReader(of: cursor.current) }
+            var reader: DirectoryReader?
             while true {
-                let entries = try Self.reading(visitor) { () throws(KernelError) in try reader.next() }
+                let entries = try Self.reading(visitor) { () throws(KernelError) in
+                    try nextEntries(&reader, noneIfVanished: visitor.passesOverVanished)
+                }
                 if entries.isEmpty { return }
                 try show(entries, to: &visitor)
+            }
+        }
+
+        /// - Returns: none at the end, and when the current directory has been deleted and that is no failure.
+        private func nextEntries(
+            _ reader: inout DirectoryReader?, noneIfVanished passesOver: Bool
+        ) throws(KernelError) -> [DirectoryReader.Entry] {
+            do throws(KernelError) {
+                if reader == nil { reader = try DirectoryReader(of: cursor.current) }
+                return try reader?.next() ?? []
+            } catch {
+                guard passesOver, error.errno == .noSuchFile else { throw error }
+                return []
             }
         }
 

@@ -60,6 +60,12 @@ struct BadDiskTests {
         try fill()
         expectNoSpace { _ = try store.createSandbox(NewSandbox(image: .host)) }
         expectNoSpace { _ = try store.copyUpper(of: sandbox) }
+        expectNoSpace {
+            let copy = try store.beginCopy(ofUpperOf: sandbox)
+            defer { #expect(throws: Never.self) { try store.discard(copy) } }
+            usleep(50_000)
+            try copy.advance(since: store.quietMoment(of: sandbox, mapped: []))
+        }
         let before = sandbox.files
         expectNoSpace { _ = try store.seal(&sandbox) }
         #expect(sandbox.files == before)

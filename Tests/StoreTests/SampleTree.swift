@@ -57,15 +57,23 @@ enum SampleTree {
 struct TreeListing: Equatable {
     var lines: [String] = []
 
-    static func read(_ root: borrowing OwnedFD) throws -> TreeListing {
-        var visitor = Visitor()
+    /// - Parameter isAlone: whether no file may have names outside of the tree.
+    static func read(_ root: borrowing OwnedFD, isAlone: Bool = true) throws -> TreeListing {
+        var visitor = Visitor(isAlone: isAlone)
         try TreeWalk.run(root, &visitor)
         return TreeListing(lines: visitor.lines.sorted())
     }
 
     private struct Visitor: TreeVisitor {
+        let isAlone: Bool
         var path: [FilePath] = []
         var lines: [String] = []
+        /// The first name of each file.
+        var names: [FileIdentity: String] = [:]
+
+        init(isAlone: Bool) { self.isAlone = isAlone }
+
+        var isOrdered: Bool { true }
 
         mutating func visit(
             _ name: FilePath, _ kind: FileKind, in folder: borrowing OwnedFD
@@ -73,7 +81,10 @@ struct TreeListing: Equatable {
             let status = try folder.status(of: name)
             let full = path.reduce("") { "\($0)\($1.bytes)/" } + "\(name) \(name.bytes)"
             var facts = "\(full) \(kind) \(String(status.permissions, radix: 8)) \(status.owner):\(status.group) "
-            facts += "links=\(status.linkCount) device=\(status.representedDevice) "
+            facts += "device=\(status.representedDevice) "
+            if isAlone { facts += "links=\(status.linkCount) " }
+            facts += "as=\(names[status.identity, default: full]) "
+            names[status.identity] = names[status.identity] ?? full
             facts += "modified=\(status.modified.nanoseconds) "
             switch kind {
             case .regular:

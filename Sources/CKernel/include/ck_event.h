@@ -29,6 +29,9 @@ int ck_available_bytes(int fd); // FIONREAD, or -1
 int ck_eventfd(void);
 int ck_eventfd_wake(int fd);
 int ck_eventfd_clear(int fd);
+// A descriptor whose next ck_clockfd_read fails with ECANCELED when the wall clock was set since the last one, else with EAGAIN.
+int ck_clockfd(void);
+int ck_clockfd_read(int fd);
 // A descriptor that becomes readable when one of SIGTERM, SIGINT, SIGHUP or SIGCHLD is pending; blocks them first.
 int ck_block_signals_and_open_signalfd(void);
 // The number of the next pending signal, or -1 (EAGAIN when there is none).
