@@ -5,6 +5,7 @@ import Synchronization
 /// the point fails (`fail`), or the whole engine ends without a word (`kill`), or the thread makes the folder `PATH.reached` and waits until `PATH`
 /// is there (`wait:PATH`). Without the variable a point costs one comparison.
 public enum FaultPoint: String, CaseIterable, Sendable {
+    case captureFilesAhead = "capture.files-ahead"
     case captureHeld = "capture.held"
     case captureExamined = "capture.examined"
     case captureProcess = "capture.process"

@@ -33,8 +33,8 @@ while True:
 """
 FAMILY_SIZE = 5
 
-IN_CAPTURE = ("capture.held", "capture.examined", "capture.process", "capture.frozen", "capture.files-copied",
-              "capture.released")
+IN_CAPTURE = ("capture.files-ahead", "capture.held", "capture.examined", "capture.process", "capture.frozen",
+              "capture.files-copied", "capture.released")
 IN_TEMPLATES = ("template.begun", "template.filled", "template.derived")
 IN_STORE = ("store.pages", "store.state")
 IN_RESTORE = ("restore.process", "restore.memory", "restore.sockets", "restore.descriptors", "restore.threads",

@@ -73,6 +73,28 @@ class SmallStoreTests(EngineTestCase):
         self.assertEqual(len(engine.call("sandbox/list", {})["sandboxes"]), 2)
         self.assertEqual(len(engine.call("snapshot/list", {})["snapshots"]), 1)
 
+    def test_a_snapshot_of_running_processes_that_fills_the_disk(self):
+        """Most of the files are copied before the processes are stopped: they notice nothing."""
+        engine = self.start_engine(store=self.small_store)
+        box = engine.create()
+        box.output("mkdir /data; for i in $(seq 100); do head -c 400K /dev/urandom > /data/$i; done")
+        box.output("setsid sh -c 'while :; do date +%s%N > /root/alive; sleep 0.1; done' < /dev/null > /dev/null 2>&1 &")
+        box.wait_until("test -s /root/alive")
+        expected = box.output("cat /data/* | sha256sum")
+        for method in "sandbox/snapshot", "sandbox/fork":
+            self.assert_error(box.send(method, runtime="require").error(), 1061, "NoSpace")
+            self.assertEqual(self.staged_layers(), [])
+        before = box.read("/root/alive")
+        self.eventually(lambda: box.read("/root/alive") != before, message="the source stands still")
+        self.assertEqual(box.output("cat /data/* | sha256sum"), expected)
+        box.output("rm /data/?? /data/100")
+        snapshot = box.snapshot(runtime="require")
+        self.assertEqual(engine.restore(snapshot).output("ls /data"), "".join(f"{i}\n" for i in range(1, 10)))
+
+    def staged_layers(self) -> list[str]:
+        return [name for _, folders, _ in os.walk(os.path.join(self.small_store, "staging")) for name in folders
+                if name.startswith("layer")]
+
     def test_deleting_on_a_full_disk_frees_it(self):
         engine = self.start_engine(store=self.small_store)
         box = engine.create()

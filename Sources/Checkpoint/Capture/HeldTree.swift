@@ -99,6 +99,9 @@ final class HeldTree {
         processes = current
     }
 
+    /// Whether really every process does.
+    var standsStill: Bool { restless.isEmpty && !processes.contains(where: \.isTraced) }
+
     /// Every process runs on.
     func letGo() {
         for process in processes { process.letGo() }

@@ -34,6 +34,14 @@ extension Incarnation {
         return try RuntimeCapture.whileHeld(namespaces.process.pid, body)
     }
 
+    /// As the other one; `body` gets the files that the processes share, or nil when it cannot be told what they write.
+    func whileStopped<Value: Sendable>(
+        _ body: @escaping @Sendable (SharedFiles?) throws(SandboxError) -> Value
+    ) throws(SandboxError) -> (value: Value, pauseMs: Double) {
+        settleCaptures()
+        return try RuntimeCapture.whileHeld(namespaces.process.pid, body)
+    }
+
     /// Captures the processes, without those of commands under way, and runs `body` while everything stands still.
     func captureRuntime<Value: Sendable>(
         requiringAll: Bool, program: TemplateProgram, storingIn folder: StateFolder?, ownFiles: OwnFiles,
