@@ -18,6 +18,15 @@ CHILDREN = 5
 MANY_CHILDREN = 100
 ROUNDS = 5
 
+# Writes 100 MB, each time anew.
+FILES = """
+import os
+os.makedirs("/data", exist_ok=True)
+for number in range(2000):
+    with open(f"/data/{number}", "wb") as file:
+        file.write(os.urandom(50_000))
+"""
+
 # Fills its memory, says so, and changes one hundredth of it for each file /tmp/change-N that it finds.
 PROGRAM = """
 import mmap, os, sys, threading, time
@@ -52,6 +61,7 @@ class Live:
             ("live, 1 GB", lambda wire: self.forks(wire, 1024, "1 GB", goal=8, pause=30)),
             ("live, sleep", self.sleep),
             ("live, changes", self.changes),
+            ("live, files", self.files),
             ("live, crowd", self.crowd),
         )
 
@@ -95,6 +105,26 @@ class Live:
         with self._bench.second_engine(wire) as other:
             cold = self._timed(other, "sandbox/restore", snapshotId=snapshot["id"], runtime="require")
         self._add(row("cold restore, 1 GB", cold, below=1000))
+
+    def files(self, wire: Wire) -> None:
+        """Snapshots after much has been written, and after a single file has."""
+        box = self._start(wire, 100)
+        pauses, times, pauses_after, times_after = [], [], [], []
+        for _ in range(ROUNDS):
+            wire.exec(box, ["/usr/bin/python3", "-c", FILES])
+            self._snapshot(wire, box, pauses, times)
+            wire.exec(box, "echo changed > /data/1000")
+            self._snapshot(wire, box, pauses_after, times_after)
+        name = "100 MB written in 2,000 files"
+        self._add(row(f"pause in a snapshot, {name}", statistics.median(pauses), below=20))
+        self._add(row("pause in a snapshot, one of them changed", statistics.median(pauses_after), below=20))
+        self._add(ratio_row("snapshot, one of them changed", statistics.median(times_after), factor=0.2,
+                            yardstick=(f"snapshot, {name}", statistics.median(times))))
+
+    def _snapshot(self, wire: Wire, box: str, pauses: list[float], times: list[float]) -> None:
+        begun = time.perf_counter()
+        pauses.append(wire.call("sandbox/snapshot", sandboxId=box, runtime="require")["pauseMs"])
+        times.append((time.perf_counter() - begun) * 1e3)
 
     def crowd(self, wire: Wire) -> None:
         box = self._start(wire, 1024)
