@@ -32,6 +32,8 @@ final class Incarnation: Sendable {
     /// Captures whose memory still is in processes of this sandbox.
     let dependentCaptures = DispatchGroup()
     let captureHistory = CaptureHistory()
+    /// What threads waited in when they were stopped last.
+    let waits = KnownWaits()
     /// What the last copy of the upper has left for the next one.
     let formerUpper = Mutex<FormerUpper?>(nil)
     /// CPU time of processes that have ended, for hosts without control groups.

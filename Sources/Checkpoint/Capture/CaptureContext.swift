@@ -5,6 +5,8 @@ import Kernel
 public struct CaptureRequest: Sendable {
     /// The sandbox's first process, in the engine's numbering; it is not captured.
     public let initPid: Int32
+    /// Of the sandbox.
+    public let waits: KnownWaits
     /// Processes that carry one of these values as RLIMIT_LOCKS stand still during the capture but are no part of it.
     public var excludedMarks: Set<UInt64>
     /// Names of the engine's ends of pipes, by the pipes' inode numbers.
@@ -17,12 +19,13 @@ public struct CaptureRequest: Sendable {
     public var companion: @Sendable () -> [UInt8]
 
     public init(
-        initPid: Int32, excludedMarks: Set<UInt64> = [], enginePipes: [UInt64: String] = [:],
+        initPid: Int32, waits: KnownWaits, excludedMarks: Set<UInt64> = [], enginePipes: [UInt64: String] = [:],
         engineTerminals: [Int32: EngineTerminal] = [:],
         isOwnFile: @escaping @Sendable (String) throws(KernelError) -> Bool,
         companion: @escaping @Sendable () -> [UInt8]
     ) {
         self.initPid = initPid
+        self.waits = waits
         self.excludedMarks = excludedMarks
         self.enginePipes = enginePipes
         self.engineTerminals = engineTerminals

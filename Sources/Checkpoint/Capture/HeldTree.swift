@@ -9,6 +9,8 @@ final class HeldProcess {
     let status: ProcessStatus
     /// The leader first. None for a zombie, and for a process that somebody else traces.
     var threads: [TracedThread] = []
+    /// The waits with time limits that its threads are in, as far as they are known.
+    var waits: [Int32: KnownWaits.Wait] = [:]
     /// The process that traces it inside the sandbox, which keeps it from being held.
     var isTraced = false
 
@@ -41,9 +43,13 @@ final class HeldTree {
     private(set) var restless: [Int32: String] = [:]
 
     private var first: TracedThread?
+    private let formerWaits: [Int32: KnownWaits.Wait]
 
     /// Takes turns until no new thread has appeared: a held process makes none.
-    init(descendantsOf root: Int32) throws(KernelError) {
+    ///
+    /// - Parameter waits: of the same sandbox, each time.
+    init(descendantsOf root: Int32, _ waits: KnownWaits) throws(KernelError) {
+        formerWaits = waits.all
         first = try TracedThread(seizing: root, patience: Self.patience)
         var isComplete = false
         while !isComplete {
@@ -61,6 +67,7 @@ final class HeldTree {
                 if try holdThreads(of: process) { isComplete = false }
             }
         }
+        waits.replace(with: processes.reduce(into: [:]) { $0.merge($1.waits) { $1 } })
         try forgetEnded()
         try FaultPoint.captureHeld.pass()
     }
@@ -74,6 +81,7 @@ final class HeldTree {
             isNew = true
             do throws(KernelError) {
                 guard let thread = try TracedThread(seizing: id, patience: Self.patience) else { continue }
+                process.waits[id] = RestartedCall.wait(try thread.registers(), after: formerWaits[id])
                 try InterruptedWait.begin(anew: thread)
                 if id == process.pid { process.threads.insert(thread, at: 0) } else { process.threads.append(thread) }
             } catch let error where error.errno == .notPermitted {

@@ -38,7 +38,9 @@ struct ProcessCapture {
         learnStop: (Int32) -> Void
     ) throws(KernelError) -> Memory {
         var threads: [ThreadImage] = []
-        for thread in process.threads { threads.append(try ThreadCapture.read(thread, of: process.pid)) }
+        for thread in process.threads {
+            threads.append(try ThreadCapture.read(thread, of: process.pid, wait: process.waits[thread.id]?.number))
+        }
         image.pendingSignals = try leader.pendingSignals(ofProcess: true).map(Blob.init)
         let masks = threads.map(\.signalMask)
         do throws(KernelError) {

@@ -39,16 +39,16 @@ public enum RuntimeCapture {
 
     /// Runs `body` while every process stands still, for files that shall be of one moment; how long they stood, in milliseconds.
     public static func whileHeld<Value: Sendable, Failure: Error>(
-        _ initPid: Int32, _ body: @escaping @Sendable () throws(Failure) -> Value
+        _ initPid: Int32, _ waits: KnownWaits, _ body: @escaping @Sendable () throws(Failure) -> Value
     ) throws(Failure) -> (value: Value, pauseMs: Double) where Failure: FromKernelError {
-        try holding(initPid) { (_: HeldTree) throws(Failure) in try body() }
+        try holding(initPid, waits) { (_: HeldTree) throws(Failure) in try body() }
     }
 
     /// As the other one; `body` gets the files that the processes share, or nil when it cannot be told what they write.
     public static func whileHeld<Value: Sendable, Failure: Error>(
-        _ initPid: Int32, _ body: @escaping @Sendable (SharedFiles?) throws(Failure) -> Value
+        _ initPid: Int32, _ waits: KnownWaits, _ body: @escaping @Sendable (SharedFiles?) throws(Failure) -> Value
     ) throws(Failure) -> (value: Value, pauseMs: Double) where Failure: FromKernelError {
-        try holding(initPid) { (held: HeldTree) throws(Failure) in
+        try holding(initPid, waits) { (held: HeldTree) throws(Failure) in
             let files: SharedFiles?
             do throws(KernelError) { files = try SharedFiles(of: held) } catch { throw Failure(error) }
             return try body(files)
@@ -56,12 +56,16 @@ public enum RuntimeCapture {
     }
 
     private static func holding<Value: Sendable, Failure: Error>(
-        _ initPid: Int32, _ body: @escaping @Sendable (HeldTree) throws(Failure) -> Value
+        _ initPid: Int32, _ waits: KnownWaits, _ body: @escaping @Sendable (HeldTree) throws(Failure) -> Value
     ) throws(Failure) -> (value: Value, pauseMs: Double) where Failure: FromKernelError {
         try Thread.run(name: "capture") { () throws(Failure) in
             let begun = ContinuousClock.now
             let held: HeldTree
-            do throws(KernelError) { held = try HeldTree(descendantsOf: initPid) } catch { throw Failure(error) }
+            do throws(KernelError) {
+                held = try HeldTree(descendantsOf: initPid, waits)
+            } catch {
+                throw Failure(error)
+            }
             let value = try body(held)
             held.letGo()
             return (value, (ContinuousClock.now - begun).inMilliseconds)

@@ -6,10 +6,14 @@ enum ThreadCapture {
     private static let affinitySize = 128
 
     /// What ptrace and /proc tell.
-    static func read(_ thread: TracedThread, of process: Int32) throws(KernelError) -> ThreadImage {
+    ///
+    /// - Parameter wait: the call that the thread waits in, when that is known.
+    static func read(
+        _ thread: TracedThread, of process: Int32, wait: UInt64?
+    ) throws(KernelError) -> ThreadImage {
         let folder = "/proc/\(process)/task/\(thread.id)"
         var registers = try thread.registers()
-        try RestartedCall.resolve(&registers, of: process)
+        try RestartedCall.resolve(&registers, of: process, known: wait)
         let status = try ProcessStatus.read(of: thread.id)
         let robust = try thread.robustList()
         let sequence = try thread.restartableSequence()

@@ -19,7 +19,7 @@ final class TreeCapture {
     init(_ request: CaptureRequest, after former: CaptureHistory.Moment? = nil) throws(CheckpointError) {
         self.former = former
         do throws(KernelError) {
-            held = try HeldTree(descendantsOf: request.initPid)
+            held = try HeldTree(descendantsOf: request.initPid, request.waits)
             context = try CaptureContext(request)
             try examine()
             try FaultPoint.captureExamined.pass()

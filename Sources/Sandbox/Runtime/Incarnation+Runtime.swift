@@ -10,7 +10,7 @@ extension Incarnation {
     private func captureRequest(_ ownFiles: OwnFiles) throws(SandboxError) -> CaptureRequest {
         let ends = try onKernel { () throws(KernelError) in try EngineEndName.present(in: processTable.all) }
         return CaptureRequest(
-            initPid: namespaces.process.pid, excludedMarks: executionMarks, enginePipes: ends.pipes,
+            initPid: namespaces.process.pid, waits: waits, excludedMarks: executionMarks, enginePipes: ends.pipes,
             engineTerminals: ends.terminals, isOwnFile: ownFiles.holds,
             companion: { [processTable] in
                 processTable.drain()
@@ -31,7 +31,7 @@ extension Incarnation {
     ) throws(SandboxError) -> (value: Value, pauseMs: Double) {
         uplink?.settle()
         settle()
-        return try RuntimeCapture.whileHeld(namespaces.process.pid, body)
+        return try RuntimeCapture.whileHeld(namespaces.process.pid, waits, body)
     }
 
     /// As the other one; `body` gets the files that the processes share, or nil when it cannot be told what they write.
@@ -39,7 +39,7 @@ extension Incarnation {
         _ body: @escaping @Sendable (SharedFiles?) throws(SandboxError) -> Value
     ) throws(SandboxError) -> (value: Value, pauseMs: Double) {
         settleCaptures()
-        return try RuntimeCapture.whileHeld(namespaces.process.pid, body)
+        return try RuntimeCapture.whileHeld(namespaces.process.pid, waits, body)
     }
 
     /// Captures the processes, without those of commands under way, and runs `body` while everything stands still.
