@@ -102,6 +102,10 @@ class Live:
             times.append((time.perf_counter() - begun) * 1e3)
         self._add(ratio_row("durable snapshot after 1 % of 1 GB changed", statistics.median(times), factor=0.05,
                             yardstick=("the first one", first)))
+        restored = wire.call("sandbox/restore", snapshotId=snapshot["id"], runtime="require")["id"]
+        self._add(ratio_row("first fork of what was restored, 1 GB", self._fork(wire, restored, 1), factor=0.05,
+                            yardstick=("the first one", first)))
+        wire.call("sandbox/destroy", sandboxId=restored)
         with self._bench.second_engine(wire) as other:
             cold = self._timed(other, "sandbox/restore", snapshotId=snapshot["id"], runtime="require")
         self._add(row("cold restore, 1 GB", cold, below=1000))
