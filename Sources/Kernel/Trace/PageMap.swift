@@ -5,7 +5,8 @@ import Glibc
 ///
 /// A page is the process's own when it was written: then it is neither the file's nor the common page of zeros.
 public struct PageMap: ~Copyable {
-    private static let regionLimit = 4096
+    /// Of one call; most mappings have a few, and room for many would cost more to clear than a second call.
+    private static let regionLimit = 256
 
     private let file: OwnedFD
     private let process: Int32
