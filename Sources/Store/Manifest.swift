@@ -75,7 +75,9 @@ enum Manifest {
         _ payload: JSONValue, as name: FilePath, in folder: borrowing OwnedFD, isFlushed: Bool
     ) throws(KernelError) {
         if isFlushed { return try folder.rename(writeBeside(name, payload, in: folder), to: name) }
-        if let former = try exchange(name, for: payload, in: folder) { try folder.removeFile(former) }
+        guard let former = try exchange(name, for: payload, in: folder) else { return }
+        // The new one is in force; what cannot be removed goes with the folder.
+        try? folder.removeFile(former)
     }
 
     /// As `replace` without a flush; the former manifest goes to another folder, to be deleted with that.
@@ -85,9 +87,9 @@ enum Manifest {
     static func replace(
         _ payload: JSONValue, as name: FilePath, in folder: borrowing OwnedFD, movingFormerTo attic: borrowing OwnedFD
     ) throws(KernelError) {
-        if let former = try exchange(name, for: payload, in: folder) {
-            try folder.rename(former, to: former, in: attic)
-        }
+        guard let former = try exchange(name, for: payload, in: folder) else { return }
+        // As above.
+        try? folder.rename(former, to: former, in: attic)
     }
 
     /// - Returns: the former manifest's name now; nil on a filesystem that cannot exchange: there is none any more.
@@ -101,6 +103,10 @@ enum Manifest {
         } catch let error where error.errno == .invalid {
             try folder.rename(temporary, to: name)
             return nil
+        } catch {
+            // The first failure is the one to tell.
+            try? folder.removeFile(temporary)
+            throw error
         }
     }
 

@@ -147,7 +147,7 @@ import Testing
         try writeFile("c/2", "changed again", in: upper)
         try expectExact(copyAhead(after: former), isAlone: false)
         try store.deleteSnapshot(#require(try store.listSnapshots().records.first).id)
-        try store.collectGarbage()
+        _ = try store.collectGarbage()
         try expectExact(copyAhead(after: former))
     }
 
@@ -160,7 +160,7 @@ import Testing
         let second = try store.beginCopy(ofUpperOf: sandbox, after: former)
         try second.advance()
         #expect(!second.hasMuchLeft)
-        try second.complete()
+        _ = try second.complete()
         let old = try store.openContent(first.layer)
         let new = try content(of: second)
         for name in ["a/2", "b/third", "first"].map(FilePath.init(verbatim:)) {
