@@ -67,6 +67,8 @@ class Live:
 
     def forks(self, wire: Wire, size: int, name: str, *, goal: float, pause: float) -> None:
         box = self._start(wire, size)
+        # What follows at once competes with the writing of all the memory of this one.
+        wire.call("sandbox/snapshot", sandboxId=box, runtime="require", durable=True)
         pauses, snapshot = [], None
         for _ in range(ROUNDS):
             snapshot = wire.call("sandbox/snapshot", sandboxId=box, runtime="require")
