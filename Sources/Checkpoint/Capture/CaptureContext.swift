@@ -65,7 +65,7 @@ final class CaptureContext {
     /// From the engine's numbers of the sandbox's processes to those inside.
     var insidePids: [Int32: Int32] = [:]
     /// Copies of descriptors that are under way in sockets.
-    private var underWay: [UnderWay] = []
+    private var underWay: [SharedDescriptor] = []
     private var ownFiles: [String: Bool] = [:]
     /// By which each description was found, in the tree's order.
     private(set) var views: [DescriptorView] = []
@@ -104,15 +104,10 @@ final class CaptureContext {
         return index
     }
 
-    private final class UnderWay {
-        let descriptor: OwnedFD
-        init(_ descriptor: consuming OwnedFD) { self.descriptor = descriptor }
-    }
-
     /// The open file description behind a copy of a descriptor that is under way in a socket. Where nothing else leads to it, the copy
     /// is kept, for others to be compared with it.
     func description(underWay descriptor: consuming OwnedFD) throws(ResourceError) -> Int {
-        let copy = UnderWay(descriptor)
+        let copy = SharedDescriptor(descriptor)
         let view = try kernel { () throws(KernelError) in
             try DescriptorView(process: getpid(), number: copy.descriptor.rawValue)
         }

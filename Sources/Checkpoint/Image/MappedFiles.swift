@@ -2,18 +2,13 @@ import Kernel
 
 /// Files that captured processes have mapped, held open: their paths lead to them only as long as the sandbox lives.
 final class MappedFiles: Sendable {
-    private final class File: Sendable {
-        let descriptor: OwnedFD
-        init(_ descriptor: consuming OwnedFD) { self.descriptor = descriptor }
-    }
-
-    private let files: [String: File]
+    private let files: [String: SharedDescriptor]
 
     /// - Parameter root: the sandbox's root folder.
     init(_ paths: some Sequence<String>, in root: borrowing OwnedFD) throws(KernelError) {
-        var files: [String: File] = [:]
+        var files: [String: SharedDescriptor] = [:]
         for path in paths where files[path] == nil {
-            files[path] = File(try root.open(try FilePath(validating: path), .read, resolving: .inRoot))
+            files[path] = SharedDescriptor(try root.open(try FilePath(validating: path), .read, resolving: .inRoot))
         }
         self.files = files
     }

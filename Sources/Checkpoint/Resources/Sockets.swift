@@ -97,7 +97,7 @@ enum Sockets {
     /// What a socket tells of itself; `SocketRelations` completes it when all are known.
     static func capture(_ view: DescriptorView, _ context: CaptureContext) throws(ResourceError) -> SocketImage {
         let (socket, domain, type, number) = try kernel { () throws(KernelError) in
-            let socket = Box(try view.duplicate())
+            let socket = SharedDescriptor(try view.duplicate())
             return (
                 socket, try socket.descriptor.integerOption(SOL_SOCKET, SO_DOMAIN) ?? -1,
                 try socket.descriptor.integerOption(SOL_SOCKET, SO_TYPE) ?? -1,
@@ -118,11 +118,6 @@ enum Sockets {
             if domain == AF_NETLINK { image.loss = "a netlink socket forgets what it was told" }
             return image
         }
-    }
-
-    private final class Box {
-        let descriptor: OwnedFD
-        init(_ descriptor: consuming OwnedFD) { self.descriptor = descriptor }
     }
 
     /// What a socket is that cannot be made anew; nil when it can.

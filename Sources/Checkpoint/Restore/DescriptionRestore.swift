@@ -15,7 +15,7 @@ extension RestoreContext {
             try file.setStatusFlags(image.flags & settable)
         }
         if let lock = image.lock { try FileLocks.apply(lock, to: file) }
-        let shared = Shared(file)
+        let shared = SharedDescriptor(file)
         descriptions[index] = shared
         return shared.descriptor.rawValue
     }

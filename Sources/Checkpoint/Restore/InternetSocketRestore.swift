@@ -3,7 +3,6 @@ import Kernel
 
 /// Makes TCP and UDP sockets.
 struct InternetSocketRestore {
-    private typealias OpenSocket = SocketRestore.OpenSocket
     /// Options that are set at the end: addresses are used again meanwhile, and what lies in a connection has to find room.
     private static let late = SocketOptions.buffers.union([SocketOptions.reuseAddress])
     private static let patience: Int32 = 5000
@@ -53,7 +52,7 @@ struct InternetSocketRestore {
         }
     }
 
-    private func open(_ image: SocketImage) throws(KernelError) -> OpenSocket {
+    private func open(_ image: SocketImage) throws(KernelError) -> SharedDescriptor {
         let socket = try sockets.open(image, leavingOut: Self.late)
         try socket.descriptor.setIntegerOption(SOL_SOCKET, SocketOptions.reuseAddress, to: 1)
         return socket
@@ -65,7 +64,7 @@ struct InternetSocketRestore {
         sockets.enter(socket, index)
     }
 
-    private func bind(_ socket: OpenSocket, to name: [UInt8]) throws(KernelError) {
+    private func bind(_ socket: SharedDescriptor, to name: [UInt8]) throws(KernelError) {
         // Only an address of the loopback device, or any address, is surely there in another sandbox.
         if !InternetAddress.isLoopback(name) && !InternetAddress.isWildcard(name) {
             let freeBind: Int32 = 15  // IP_FREEBIND, for both families
@@ -132,15 +131,15 @@ struct InternetSocketRestore {
 
     private func throughListener(
         at name: [UInt8], _ domain: Int32, _ body: () throws(KernelError) -> Void
-    ) throws(KernelError) -> OpenSocket {
+    ) throws(KernelError) -> SharedDescriptor {
         try throughListener(at: name, domain) { _ throws(KernelError) in try body() }
     }
 
     /// - Parameter body: connects to the address that it is given.
     private func throughListener(
         at name: [UInt8], _ domain: Int32, _ body: ([UInt8]) throws(KernelError) -> Void
-    ) throws(KernelError) -> OpenSocket {
-        let listener = OpenSocket(
+    ) throws(KernelError) -> SharedDescriptor {
+        let listener = SharedDescriptor(
             try OwnedFD.socket(domain: domain, type: SocketType.stream, protocolNumber: Int32(IPPROTO_TCP)))
         try listener.descriptor.setIntegerOption(SOL_SOCKET, SocketOptions.reuseAddress, to: 1)
         try listener.descriptor.bind(to: name)
@@ -149,10 +148,10 @@ struct InternetSocketRestore {
         if try !listener.descriptor.waitUntilReadable(milliseconds: Self.patience) {
             throw KernelError("accept", SocketAddress.text(name), errno: Errno(rawValue: ETIMEDOUT))
         }
-        return OpenSocket(try listener.descriptor.accept())
+        return SharedDescriptor(try listener.descriptor.accept())
     }
 
-    private func join(_ client: OpenSocket, to address: [UInt8]) throws(KernelError) {
+    private func join(_ client: SharedDescriptor, to address: [UInt8]) throws(KernelError) {
         try client.descriptor.setNonblocking()
         do throws(KernelError) {
             try client.descriptor.connect(to: address)
@@ -172,7 +171,7 @@ struct InternetSocketRestore {
         if let known = ofUDP.first(where: { owns($0.1, message.sender.bytes) && $0.1.domain == image.domain }) {
             return try sockets.send(message, through: try sockets.socket(known.0), to: address)
         }
-        let sender = OpenSocket(
+        let sender = SharedDescriptor(
             try OwnedFD.socket(domain: image.domain, type: SocketType.datagram, protocolNumber: Int32(IPPROTO_UDP)))
         try sender.descriptor.setIntegerOption(SOL_SOCKET, SocketOptions.reuseAddress, to: 1)
         try sender.descriptor.bind(to: message.sender.bytes)

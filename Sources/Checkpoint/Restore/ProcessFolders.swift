@@ -3,8 +3,8 @@ import Kernel
 /// The root and the working directory that a process is to have.
 struct ProcessFolders {
     /// Nil where it is the sandbox's.
-    private let root: RestoreContext.Shared?
-    private let workingDirectory: RestoreContext.Shared
+    private let root: SharedDescriptor?
+    private let workingDirectory: SharedDescriptor
 
     init(of image: ProcessImage, in sandbox: borrowing OwnedFD) throws(KernelError) {
         root = image.rootDirectory == "/" ? nil : try Self.open(image.rootDirectory, in: sandbox)
@@ -13,8 +13,8 @@ struct ProcessFolders {
 
     private static func open(
         _ path: String, in sandbox: borrowing OwnedFD
-    ) throws(KernelError) -> RestoreContext.Shared {
-        RestoreContext.Shared(
+    ) throws(KernelError) -> SharedDescriptor {
+        SharedDescriptor(
             try sandbox.open(try FilePath(validating: path), [.directory, .pathOnly], resolving: .inRoot))
     }
 

@@ -57,10 +57,10 @@ struct ProcessRestore {
     }
 
     /// The program's file, of the process's own sandbox; none when it was deleted.
-    private func openProgram() throws(KernelError) -> [RestoreContext.Shared] {
+    private func openProgram() throws(KernelError) -> [SharedDescriptor] {
         guard let index = image.memory.executable else { return [] }
         let path = try FilePath(validating: image.memory.files[index])
-        return [RestoreContext.Shared(try context.root.open(path, .read, resolving: .inRoot))]
+        return [SharedDescriptor(try context.root.open(path, .read, resolving: .inRoot))]
     }
 
     private func moveChannel(to number: UInt64, _ calls: inout CallBatch) throws(KernelError) {

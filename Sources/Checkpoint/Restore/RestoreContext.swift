@@ -15,21 +15,15 @@ final class RestoreContext {
     /// The restored processes, from their numbers inside to the engine's.
     var pids: [Int32: Int32] = [:]
 
-    var descriptions: [Int: Shared] = [:]
+    var descriptions: [Int: SharedDescriptor] = [:]
     private var pollSetOwners: [Int: Int32] = [:]
-    private var pipes: [Int: Shared] = [:]
-    private var terminals: [Int: Shared] = [:]
-    private var deletedFiles: [Int: Shared] = [:]
-    private var sharedMemory: [Int: Shared] = [:]
+    private var pipes: [Int: SharedDescriptor] = [:]
+    private var terminals: [Int: SharedDescriptor] = [:]
+    private var deletedFiles: [Int: SharedDescriptor] = [:]
+    private var sharedMemory: [Int: SharedDescriptor] = [:]
     /// What was made for the engine to hold: by name, the engine's ends.
-    private var engineEnds: [String: Shared] = [:]
-    private var processEnds: [String: Shared] = [:]
-
-    /// A descriptor in a table; a dictionary cannot hold an owner itself.
-    final class Shared {
-        let descriptor: OwnedFD
-        init(_ descriptor: consuming OwnedFD) { self.descriptor = descriptor }
-    }
+    private var engineEnds: [String: SharedDescriptor] = [:]
+    private var processEnds: [String: SharedDescriptor] = [:]
 
     init(_ tree: TreeImage, initPid: Int32) throws(KernelError) {
         self.tree = tree
@@ -46,7 +40,7 @@ final class RestoreContext {
     func withPipe<Value: ~Copyable>(
         _ index: Int, _ body: (borrowing OwnedFD) throws(KernelError) -> Value
     ) throws(KernelError) -> Value {
-        if pipes[index] == nil { pipes[index] = Shared(try Pipes.make(tree.pipes[index], in: root)) }
+        if pipes[index] == nil { pipes[index] = SharedDescriptor(try Pipes.make(tree.pipes[index], in: root)) }
         guard let pipe = pipes[index] else { preconditionFailure("a pipe was just made") }
         return try body(pipe.descriptor)
     }
@@ -54,7 +48,9 @@ final class RestoreContext {
     func withTerminal<Value: ~Copyable>(
         _ index: Int, _ body: (borrowing OwnedFD) throws(KernelError) -> Value
     ) throws(KernelError) -> Value {
-        if terminals[index] == nil { terminals[index] = Shared(try Terminals.make(tree.terminals[index], in: root)) }
+        if terminals[index] == nil {
+            terminals[index] = SharedDescriptor(try Terminals.make(tree.terminals[index], in: root))
+        }
         guard let master = terminals[index] else { preconditionFailure("a terminal was just made") }
         return try body(master.descriptor)
     }
@@ -66,9 +62,10 @@ final class RestoreContext {
             let mayBeWritten = tree.processes.contains { $0.memory.mayWriteShared(index) }
             let image = tree.sharedMemory[index]
             if case .deletedFile(let file) = image.kind {
-                sharedMemory[index] = Shared(try openDeletedFile(file, mayBeWritten ? .readWrite : .read))
+                sharedMemory[index] = SharedDescriptor(try openDeletedFile(file, mayBeWritten ? .readWrite : .read))
             } else {
-                sharedMemory[index] = Shared(try SharedMemory.make(image, mayBeWritten: mayBeWritten, in: root))
+                sharedMemory[index] = SharedDescriptor(
+                    try SharedMemory.make(image, mayBeWritten: mayBeWritten, in: root))
             }
         }
         guard let memory = sharedMemory[index] else { preconditionFailure("memory was just made") }
@@ -77,7 +74,7 @@ final class RestoreContext {
 
     func openDeletedFile(_ index: Int, _ flags: FileOpenFlags) throws(KernelError) -> OwnedFD {
         if deletedFiles[index] == nil {
-            deletedFiles[index] = Shared(try DeletedFiles.make(tree.deletedFiles[index], in: root))
+            deletedFiles[index] = SharedDescriptor(try DeletedFiles.make(tree.deletedFiles[index], in: root))
         }
         guard let file = deletedFiles[index] else { preconditionFailure("a file was just made") }
         return try file.descriptor.reopen(flags)
@@ -89,8 +86,8 @@ final class RestoreContext {
         let name = image.name
         if processEnds[name] == nil {
             var pipe = try Pipe()
-            let reading = Shared(pipe.takeReadEnd())
-            let writing = Shared(pipe.takeWriteEnd())
+            let reading = SharedDescriptor(pipe.takeReadEnd())
+            let writing = SharedDescriptor(pipe.takeWriteEnd())
             if let unread = image.unread {
                 try Pipes.setCapacity(of: writing.descriptor, unread.capacity, for: unread.content)
                 for piece in unread.content { try writing.descriptor.writeAll(piece.bytes) }

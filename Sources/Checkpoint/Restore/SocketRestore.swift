@@ -12,15 +12,9 @@ final class SocketRestore {
     private let processes: [RestoringProcess]
     /// By places in `TreeImage.descriptions`.
     let images: [Int: SocketImage]
-    private var made: [Int: OpenSocket] = [:]
+    private var made: [Int: SharedDescriptor] = [:]
     /// Other ends of connections whose own ones are gone; they are closed at the end.
-    private var partners: [Int: OpenSocket] = [:]
-
-    /// A descriptor in a table; a dictionary cannot hold an owner itself.
-    final class OpenSocket {
-        let descriptor: OwnedFD
-        init(_ descriptor: consuming OwnedFD) { self.descriptor = descriptor }
-    }
+    private var partners: [Int: SharedDescriptor] = [:]
 
     init(_ context: RestoreContext, _ processes: [RestoringProcess]) {
         self.context = context
@@ -55,7 +49,7 @@ final class SocketRestore {
 
     var sorted: [(Int, SocketImage)] { images.sorted { $0.key < $1.key }.map { ($0.key, $0.value) } }
 
-    func socket(_ index: Int) throws(KernelError) -> OpenSocket {
+    func socket(_ index: Int) throws(KernelError) -> SharedDescriptor {
         guard let socket = made[index] else {
             throw KernelError("socket", "the other end, number \(index), is not there", errno: .invalid)
         }
@@ -64,13 +58,13 @@ final class SocketRestore {
 
     func isMade(_ index: Int) -> Bool { made[index] != nil }
 
-    func enter(_ socket: OpenSocket, _ index: Int) { made[index] = socket }
+    func enter(_ socket: SharedDescriptor, _ index: Int) { made[index] = socket }
 
-    func enter(partner socket: OpenSocket, of index: Int) { partners[index] = socket }
+    func enter(partner socket: SharedDescriptor, of index: Int) { partners[index] = socket }
 
     /// A socket with its options, but nothing else.
-    func open(_ image: SocketImage, leavingOut: Set<Int32> = []) throws(KernelError) -> OpenSocket {
-        let socket = OpenSocket(
+    func open(_ image: SocketImage, leavingOut: Set<Int32> = []) throws(KernelError) -> SharedDescriptor {
+        let socket = SharedDescriptor(
             try OwnedFD.socket(domain: image.domain, type: image.type, protocolNumber: image.protocolNumber))
         try SocketOptions.apply(image.options, to: socket.descriptor, leavingOut: leavingOut)
         return socket
@@ -83,7 +77,7 @@ final class SocketRestore {
 
     /// Lends a process a socket for calls; what they depend on is who makes them, and where.
     func lend(
-        _ socket: OpenSocket, to process: RestoringProcess, _ body: (UInt64) throws(KernelError) -> Void
+        _ socket: SharedDescriptor, to process: RestoringProcess, _ body: (UInt64) throws(KernelError) -> Void
     ) throws(KernelError) {
         let number = try process.take([socket.descriptor.rawValue])[0]
         try body(number)
@@ -117,7 +111,7 @@ final class SocketRestore {
             } else if image.isUnix && image.type == SocketType.datagram {
                 try UnixSocketRestore(self, root: context.root).send(message, to: index, image)
             } else {
-                let sender: OpenSocket
+                let sender: SharedDescriptor
                 if case .pair(let peer) = image.relation {
                     sender = try socket(peer)
                 } else {
@@ -130,7 +124,9 @@ final class SocketRestore {
     }
 
     /// Sends a message in the name of the process that it tells of.
-    func send(_ message: SocketMessageImage, through sender: OpenSocket, to address: [UInt8] = []) throws(KernelError) {
+    func send(_ message: SocketMessageImage, through sender: SharedDescriptor, to address: [UInt8] = [])
+        throws(KernelError)
+    {
         let names = processes.contains { $0.image.pid == message.process }
         if !names && message.descriptors.isEmpty {
             return try sendAll(message.content.bytes, through: sender, to: address)
@@ -161,7 +157,7 @@ final class SocketRestore {
         return try context.descriptor(of: index)
     }
 
-    private func sendAll(_ bytes: [UInt8], through sender: OpenSocket, to address: [UInt8]) throws(KernelError) {
+    private func sendAll(_ bytes: [UInt8], through sender: SharedDescriptor, to address: [UInt8]) throws(KernelError) {
         let patience: Int32 = 2000
         var rest = bytes[...]
         repeat {
@@ -197,7 +193,7 @@ final class SocketRestore {
         try check("fchown", "a socket") { fchown(socket.descriptor.rawValue, image.owner, image.group) }
         let settable: Int32 = 0o4000 | 0o20000  // non-blocking, signal-driven
         try socket.descriptor.setStatusFlags(context.tree.descriptions[index].flags & settable)
-        context.descriptions[index] = RestoreContext.Shared(try socket.descriptor.duplicate())
+        context.descriptions[index] = SharedDescriptor(try socket.descriptor.duplicate())
     }
 }
 

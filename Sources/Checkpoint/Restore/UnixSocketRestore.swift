@@ -3,7 +3,6 @@ import Kernel
 
 /// Makes unix sockets: those with a name that leads elsewhere by now first, so that the others get theirs for good.
 struct UnixSocketRestore {
-    private typealias OpenSocket = SocketRestore.OpenSocket
     private let sockets: SocketRestore
     /// The sandbox's root folder.
     private let root: Int32
@@ -57,13 +56,13 @@ struct UnixSocketRestore {
 
     /// - Parameter peer: nil when the other end is to be closed.
     private func makePair(_ index: Int, _ image: SocketImage, _ peer: Int?) throws(KernelError) {
-        var ends: [OpenSocket] = []
+        var ends: [SharedDescriptor] = []
         try sockets.act(as: image.peer) { process throws(KernelError) in
             let place = try process.remote.scratch()
             try process.call(.socketpair, [UInt64(AF_UNIX), UInt64(image.type), 0, place])
             for offset in [UInt64(0), 4] {
                 let number = try process.remote.memory.read(Int32.self, at: place + offset)
-                ends.append(OpenSocket(try process.duplicate(of: number)))
+                ends.append(SharedDescriptor(try process.duplicate(of: number)))
                 try process.call(.close, [UInt64(number)])
             }
         }
@@ -83,19 +82,19 @@ struct UnixSocketRestore {
     ) throws(KernelError) {
         let client = try sockets.open(other)
         if other.isBound { try bind(client, other) { () throws(KernelError) in } }
-        let listener = OpenSocket(
+        let listener = SharedDescriptor(
             try OwnedFD.socket(domain: AF_UNIX, type: image.type, protocolNumber: image.protocolNumber))
         try bind(listener, image.asLeftByListener) { () throws(KernelError) in
             try listen(listener, 1, as: other.peer)
             try join(client, to: image.name.bytes, as: image.peer, from: image.bindingFolder)
-            let accepted = OpenSocket(try listener.descriptor.accept())
+            let accepted = SharedDescriptor(try listener.descriptor.accept())
             try SocketOptions.apply(image.options, to: accepted.descriptor)
             sockets.enter(accepted, index)
         }
         sockets.enter(client, peer)
     }
 
-    private func listen(_ socket: OpenSocket, _ backlog: Int32, as peer: SocketPeerImage?) throws(KernelError) {
+    private func listen(_ socket: SharedDescriptor, _ backlog: Int32, as peer: SocketPeerImage?) throws(KernelError) {
         try sockets.act(as: peer) { process throws(KernelError) in
             try sockets.lend(socket, to: process) { number throws(KernelError) in
                 try process.call(.listen, [number, UInt64(UInt32(bitPattern: backlog))])
@@ -104,7 +103,7 @@ struct UnixSocketRestore {
     }
 
     private func join(
-        _ client: OpenSocket, to address: [UInt8], as peer: SocketPeerImage?, from folder: String?
+        _ client: SharedDescriptor, to address: [UInt8], as peer: SocketPeerImage?, from folder: String?
     ) throws(KernelError) {
         try sockets.act(as: peer) { process throws(KernelError) in
             try sockets.lend(client, to: process) { number throws(KernelError) in
@@ -136,7 +135,7 @@ struct UnixSocketRestore {
 
     /// - Parameter body: runs while the name leads to the socket.
     private func bind(
-        _ socket: OpenSocket, _ image: SocketImage, _ body: () throws(KernelError) -> Void
+        _ socket: SharedDescriptor, _ image: SocketImage, _ body: () throws(KernelError) -> Void
     ) throws(KernelError) {
         guard image.hasPath, let file = image.file else {
             try socket.descriptor.bind(to: image.name.bytes)
@@ -163,13 +162,13 @@ struct UnixSocketRestore {
         }
     }
 
-    private func place(of path: String) throws(KernelError) -> (OpenSocket, FilePath) {
+    private func place(of path: String) throws(KernelError) -> (SharedDescriptor, FilePath) {
         let parts = path.split(separator: "/")
         let folder = parts.dropLast().joined(separator: "/")
         let root = try OwnedFD.open(FilePath(verbatim: "/proc/self/fd/\(root)"), [.directory, .pathOnly])
         let opened = try root.open(
             try FilePath(validating: folder.isEmpty ? "." : folder), [.directory, .pathOnly], resolving: .inRoot)
-        return (OpenSocket(opened), try FilePath(validating: String(parts.last ?? ".")))
+        return (SharedDescriptor(opened), try FilePath(validating: String(parts.last ?? ".")))
     }
 
     // MARK: Datagrams
@@ -179,7 +178,7 @@ struct UnixSocketRestore {
         if case .pair(let peer) = image.relation {
             return try sockets.send(message, through: try sockets.socket(peer))
         }
-        let sender: OpenSocket
+        let sender: SharedDescriptor
         if message.sender.bytes.count > 2,
             let known = sorted.first(where: { $0.1.name == message.sender && $0.1.type == SocketType.datagram })
         {
@@ -189,7 +188,7 @@ struct UnixSocketRestore {
         }) {
             return try sockets.send(message, through: try sockets.socket(known.0))
         } else {
-            sender = OpenSocket(try OwnedFD.socket(domain: AF_UNIX, type: SocketType.datagram, protocolNumber: 0))
+            sender = SharedDescriptor(try OwnedFD.socket(domain: AF_UNIX, type: SocketType.datagram, protocolNumber: 0))
         }
         let process = sockets.process(message.process)
         try sockets.send(
