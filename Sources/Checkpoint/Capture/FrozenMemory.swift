@@ -43,6 +43,13 @@ final class FrozenMemory {
         try process.call(.wait4, [number, 0, Self.waitForAll, 0], on: leader)
     }
 
+    /// Calls of the copy itself.
+    private func calls() throws(KernelError) -> CallBatch {
+        let remote = try RemoteProcess(pid)
+        remote.site = site
+        return CallBatch(remote, on: thread)
+    }
+
     /// Programs count who is attached to a segment (shmctl(2), shm_nattch): the copy is not to be among them.
     ///
     /// - Parameter layout: learns what the process may do with them, which the copy could not tell later.
@@ -50,9 +57,7 @@ final class FrozenMemory {
         let areas = layout.areas.filter { if case .segment = $0.content { true } else { false } }
         if areas.isEmpty { return }
         try MemoryAdvice.read(of: pid, into: &layout)
-        let remote = try RemoteProcess(pid)
-        remote.site = site
-        var batch = CallBatch(remote, on: thread)
+        var batch = try calls()
         for area in areas { try batch.add(.munmap, [area.start, area.size]) }
         try batch.finish()
     }
@@ -60,9 +65,7 @@ final class FrozenMemory {
     /// Brings in what lies in files that nobody else can read, and empties what every copy is to find empty.
     func complete(_ layout: MemoryLayoutImage) throws(KernelError) {
         let (populate, dontNeed): (UInt64, UInt64) = (22, 4)  // MADV_POPULATE_READ, MADV_DONTNEED
-        let remote = try RemoteProcess(pid)
-        remote.site = site
-        var batch = CallBatch(remote, on: thread)
+        var batch = try calls()
         for area in layout.areas where area.content == .deletedFile {
             // What lies behind the end of the file is not there, and ends the call.
             try batch.add(.madvise, [area.start, area.size, populate], mayFail: true)
@@ -78,9 +81,7 @@ final class FrozenMemory {
     func readAdvice(into layout: inout MemoryLayoutImage) throws(KernelError) {
         let large = try largeAreas(of: layout)
         if large.isEmpty { return try MemoryAdvice.read(of: pid, into: &layout) }
-        let remote = try RemoteProcess(pid)
-        remote.site = site
-        var calls = CallBatch(remote, on: thread)
+        var calls = try calls()
         for index in large {
             try calls.add(.madvise, [layout.areas[index].start, layout.areas[index].size, MemoryAdvice.wipeOnFork])
         }

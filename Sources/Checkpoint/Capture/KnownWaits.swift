@@ -1,4 +1,3 @@
-import CKernel
 import Kernel
 import Synchronization
 

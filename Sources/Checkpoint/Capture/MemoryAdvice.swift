@@ -48,6 +48,7 @@ enum MemoryAdvice {
         }
         return areas
     }
+
     private static func flags(_ cursor: inout ByteCursor) -> AreaImage.Advice {
         var advice: AreaImage.Advice = []
         while cursor.skip(" ") {

@@ -134,17 +134,13 @@ struct ProcessCapture {
         _ layout: MemoryLayoutImage, _ former: TrackedMemory?
     ) throws(KernelError) -> (TrackedMemory?, PageSet?) {
         if process.status.ownMemory < TrackedMemory.leastMemory { return (nil, nil) }
-        let startTime = ProcessStatistics(try ProcFS.read("/proc/\(process.pid)/stat")).startTime
-        if let former, former.isOf(startTime: startTime),
+        if let former, try former.isOf(process.pid),
             let written = try? former.takeWrites(of: process.pid, in: layout)
         {
             return (former, written)
         }
         // Executing another program ends it, for instance.
-        guard let tracked = try TrackedMemory.begin(in: remote, on: leader, startTime: startTime),
-            (try? tracked.takeWrites(of: process.pid, in: layout)) != nil
-        else { return (nil, nil) }
-        return (tracked, nil)
+        return (try TrackedMemory.begin(in: remote, on: leader, layout), nil)
     }
 
     private func advise(_ advice: UInt64, _ areas: [AreaImage]) throws(KernelError) {

@@ -14,11 +14,21 @@ final class TrackedMemory: Sendable {
         self.startTime = startTime
     }
 
-    /// Has a held process make its tracker.
+    /// Tracks what a held process writes from now on.
     ///
     /// - Returns: nil where the kernel cannot track writes, or the process tracks its own.
     static func begin(
-        in process: RemoteProcess, on leader: TracedThread, startTime: UInt64
+        in process: RemoteProcess, on leader: TracedThread, _ layout: MemoryLayoutImage
+    ) throws(KernelError) -> TrackedMemory? {
+        guard let tracked = try make(by: process, on: leader),
+            (try? tracked.takeWrites(of: process.pid, in: layout)) != nil
+        else { return nil }
+        return tracked
+    }
+
+    /// Has a held process make its tracker.
+    private static func make(
+        by process: RemoteProcess, on leader: TracedThread
     ) throws(KernelError) -> TrackedMemory? {
         if !WriteTracker.isReliable { return nil }
         let number = try process.call(.userfaultfd, [WriteTracker.descriptorFlags], on: leader, mayFail: true)
@@ -34,25 +44,18 @@ final class TrackedMemory: Sendable {
         }
         try process.call(.close, [UInt64(number)], on: leader)
         do throws(KernelError) {
-            return TrackedMemory(try WriteTracker(takingOver: descriptor), startTime: startTime)
+            return TrackedMemory(
+                try WriteTracker(takingOver: descriptor), startTime: try startTime(of: process.pid))
         } catch let error where error.errno == .invalid {
             return nil
         }
     }
 
-    /// Tracks a restored process, whose memory is as it was captured, from its first moment on.
-    ///
-    /// - Returns: nil where that cannot be had.
-    static func begin(in process: RestoringProcess) throws(KernelError) -> TrackedMemory? {
-        let pid = process.remote.pid
-        let startTime = ProcessStatistics(try ProcFS.read("/proc/\(pid)/stat")).startTime
-        guard let tracked = try begin(in: process.remote, on: process.leader, startTime: startTime),
-            (try? tracked.takeWrites(of: pid, in: process.image.memory)) != nil
-        else { return nil }
-        return tracked
+    private static func startTime(of process: Int32) throws(KernelError) -> UInt64 {
+        ProcessStatistics(try ProcFS.read("/proc/\(process)/stat")).startTime
     }
 
-    func isOf(startTime: UInt64) -> Bool { self.startTime == startTime }
+    func isOf(_ process: Int32) throws(KernelError) -> Bool { try Self.startTime(of: process) == startTime }
 
     /// The pages of a held process that were written since the last call, all those with content the first time. From now on they are
     /// tracked again.

@@ -185,8 +185,7 @@ final class TreeCapture {
             context.tree.sharedFolder = try SharedFolder.capture(in: context.root)
             try unreadTerminals.take()
             // Here, because a name may lead to another file, or to none, as soon as the processes run again.
-            let paths = kept.map(\.image.memory).flatMap { memory in memory.lastingFiles.map { memory.files[$0] } }
-            mappedFiles = try MappedFiles(paths, in: context.root)
+            mappedFiles = try MappedFiles(kept.flatMap(\.image.memory.lastingPaths), in: context.root)
             context.tree.systemV = try SystemVObjects.capture(in: context.request.initPid)
             try FaultPoint.captureFrozen.pass()
         } catch {

@@ -35,6 +35,8 @@ struct MemoryLayoutImage: Codable, Sendable {
     /// Indexes of the files that never change.
     var lastingFiles: [Int] { files.indices.filter { !ownFiles.contains($0) } }
 
+    var lastingPaths: [String] { lastingFiles.map { files[$0] } }
+
     /// Whether an area that shows shared memory may be written.
     func mayWriteShared(_ index: Int) -> Bool {
         areas.contains { $0.content == .shared(index) && $0.advice.contains(.mayBeWritten) }

@@ -75,6 +75,9 @@ enum SystemCall: UInt64 {
     case clone3 = 435
     case close_range = 436
 
+    /// What paths begin at that are not absolute.
+    static let currentFolder = UInt64(bitPattern: -100)  // AT_FDCWD
+
     /// The call's name, for errors.
     var name: String { "\(self)" }
 }

@@ -190,9 +190,11 @@ struct AddressSpace {
         var batch = CallBatch(process, on: thread)
         for area in layout.areas where area.isPrivate {
             if area.advice.contains(.wipedOnFork) {
-                try batch.add(.madvise, [area.start, area.size, Advice.wipedOnFork])
+                try batch.add(.madvise, [area.start, area.size, MemoryAdvice.wipeOnFork])
             }
-            if area.advice.contains(.notForked) { try batch.add(.madvise, [area.start, area.size, Advice.notForked]) }
+            if area.advice.contains(.notForked) {
+                try batch.add(.madvise, [area.start, area.size, MemoryAdvice.dontFork])
+            }
             // Beyond the limit of locked memory the process goes on with memory that may be swapped out.
             if area.advice.contains(.locked) { try batch.add(.mlock2, [area.start, area.size, 1], mayFail: true) }
         }
@@ -200,9 +202,7 @@ struct AddressSpace {
     }
 
     private enum Advice {
-        static let notForked: UInt64 = 10
         static let noHugePages: UInt64 = 15
-        static let wipedOnFork: UInt64 = 18
         static let beforeContent: [(AreaImage.Advice, UInt64)] = [
             (.random, 1), (.sequential, 2), (.mergeable, 12), (.hugePages, 14), (.noHugePages, noHugePages),
             (.notDumped, 16),

@@ -123,12 +123,12 @@ final class ProcessMaker {
     /// open thereby is closed with its descriptors.
     private func enterControlGroups(_ calls: inout CallBatch) throws(KernelError) {
         let writeOnlyCloseOnExec: UInt64 = 1 | 0o2000000
-        let here = UInt64(bitPattern: -100)  // AT_FDCWD
         let itself = try calls.place([UInt8(ascii: "0")])
         for folder in target.controlGroups.version1 {
             let path = try calls.place(Array((folder + "/tasks").utf8) + [0])
             try calls.add(
-                .openat, [here, path, writeOnlyCloseOnExec, 0], handover: .argument(0, callsAhead: 1))
+                .openat, [SystemCall.currentFolder, path, writeOnlyCloseOnExec, 0],
+                handover: .argument(0, callsAhead: 1))
             try calls.add(.write, [0, itself, 1])
         }
     }

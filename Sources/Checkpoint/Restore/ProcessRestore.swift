@@ -16,23 +16,23 @@ struct ProcessRestore {
     // MARK: Descriptors
 
     /// The number from which on nothing of the image is in the way.
-    private var firstFreeNumber: Int32 {
-        let numbers = image.descriptors.map(\.number) + PollSetRestore(process, context).numbers
-        return max(16, (numbers.max() ?? 0) + 1)
+    private func firstFreeNumber(_ pollSets: PollSetRestore) -> Int32 {
+        max(16, ((image.descriptors.map(\.number) + pollSets.numbers).max() ?? 0) + 1)
     }
 
     /// Makes the descriptor table, maps shared memory, and enters the working directory and the root, all of which takes
     /// descriptors.
     func restoreDescriptors() throws(KernelError) {
         var calls = process.calls
-        try moveChannel(to: UInt64(firstFreeNumber), &calls)
+        let pollSets = PollSetRestore(process, context)
+        try moveChannel(to: UInt64(firstFreeNumber(pollSets)), &calls)
         let memory = try passSharedMemory(after: &calls)
         if !memory.isEmpty {
             try AddressSpace(process: process.remote, thread: process.leader, layout: image.memory).mapShared(memory)
             for number in memory.values { try calls.add(.close, [UInt64(number)]) }
         }
         try SegmentAttachment(process: process, segments: context.tree.systemV.segments).attach()
-        try PollSetRestore(process, context).watchClosedNumbers(after: &calls)
+        try pollSets.watchClosedNumbers(after: &calls)
         let descriptors = image.descriptors.sorted { $0.number < $1.number }
         var files: [Int32] = []
         for descriptor in descriptors { files.append(try context.descriptor(of: descriptor.description)) }

@@ -87,7 +87,7 @@ struct CloneArguments {
         if let controlGroup {
             let path = try calls.place(Array(controlGroup.utf8) + [0])
             try calls.add(
-                .openat, [Self.currentFolder, path, Self.folderCloseOnExec],
+                .openat, [SystemCall.currentFolder, path, Self.folderCloseOnExec],
                 handover: .data(arguments + Self.controlGroupOffset))
         }
         try calls.add(.clone3, [arguments, UInt64(size)])
@@ -104,6 +104,5 @@ struct CloneArguments {
     }
 
     private static let controlGroupOffset: UInt64 = 80
-    private static let currentFolder = UInt64(bitPattern: -100)  // AT_FDCWD
     private static let folderCloseOnExec: UInt64 = 0o200000 | 0o2000000  // O_DIRECTORY, O_CLOEXEC
 }

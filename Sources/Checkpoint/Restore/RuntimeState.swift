@@ -151,8 +151,7 @@ public final class RuntimeState: Sendable {
         target.waitForRoot()
         do throws(KernelError) {
             let root = try OwnedFD.open(FilePath(verbatim: "/proc/\(target.initPid)/root"), [.directory, .pathOnly])
-            let paths = tree.processes.map(\.memory).flatMap { memory in memory.lastingFiles.map { memory.files[$0] } }
-            let files = try MappedFiles(paths, in: root)
+            let files = try MappedFiles(tree.processes.flatMap(\.memory.lastingPaths), in: root)
             return try TemplateSet.build(tree, stored.memory, segments, files, program)
         } catch {
             throw .kernel(error)

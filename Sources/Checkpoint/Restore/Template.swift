@@ -92,12 +92,10 @@ final class Template: Sendable {
         of layout: MemoryLayoutImage, _ remote: RemoteProcess, _ thread: TracedThread, _ channel: DescriptorChannel,
         _ files: MappedFiles
     ) throws(KernelError) -> [Int: Int32] {
-        let lasting = layout.lastingFiles
         var calls = CallBatch(remote, on: thread)
         let numbers = try channel.pass(
-            lasting.map { files.descriptor(of: layout.files[$0]) }, in: &calls,
-            through: DescriptorChannel.templateNumber)
-        return Dictionary(uniqueKeysWithValues: zip(lasting, numbers))
+            layout.lastingPaths.map(files.descriptor), in: &calls, through: DescriptorChannel.templateNumber)
+        return Dictionary(uniqueKeysWithValues: zip(layout.lastingFiles, numbers))
     }
 
     /// Large areas most of which has content.

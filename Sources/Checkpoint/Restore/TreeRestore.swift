@@ -72,7 +72,8 @@ struct TreeRestore {
         try FaultPoint.restoreThreads.pass()
         var tracked: [Int32: TrackedMemory] = [:]
         for process in living where ownMemory(of: process) >= TrackedMemory.leastMemory {
-            tracked[process.image.pid] = try TrackedMemory.begin(in: process)
+            tracked[process.image.pid] = try TrackedMemory.begin(
+                in: process.remote, on: process.leader, process.image.memory)
         }
         for process in processes where process.image.zombieStatus != nil { try end(process) }
         // Children before their parents, which are told of a child's stop.
@@ -85,7 +86,7 @@ struct TreeRestore {
 
     /// About how much memory a process has for itself, in bytes: what of its origin's it has given up counts too.
     private func ownMemory(of process: RestoringProcess) -> UInt64 {
-        let own = pages[process.image.pid].map { PageSet($0.template.runs).size } ?? 0
+        let own = pages[process.image.pid]?.template.runs.reduce(0) { $0 + $1.length } ?? 0
         return own + (process.origin.map(ownMemory) ?? 0)
     }
 
